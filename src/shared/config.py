@@ -1,0 +1,112 @@
+"""The environment as one typed, frozen object, read once on first use. Nothing is read at import time."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal, cast
+
+TokenUse = Literal["id", "access"]
+
+
+class ConfigurationError(Exception):
+    """The environment lacks a variable or holds an unusable value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Typed access to the environment.
+
+    A variable is asked for when something needs it, so a script that only touches tables does not have to
+    know the user pool. Every property raises ConfigurationError, with the variable's name, where it is missing.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def environment(self) -> str:
+        return self._required("ENVIRONMENT", "the deployment's name, such as dev or prod")
+
+    @property
+    def users_table(self) -> str:
+        return self._required("DYNAMODB_USERS_TABLE", "the DynamoDB table of users")
+
+    @property
+    def reports_table(self) -> str:
+        return self._required("DYNAMODB_REPORTS_TABLE", "the DynamoDB table of reports")
+
+    @property
+    def embeddings_table(self) -> str:
+        return self._required("DYNAMODB_EMBEDDINGS_TABLE", "the DynamoDB table of embeddings")
+
+    @property
+    def similarity_bucket(self) -> str:
+        return self._required("SIMILARITY_BUCKET", "the S3 bucket of similarity data")
+
+    @property
+    def dynamodb_endpoint(self) -> str | None:
+        """Address of a DynamoDB other than AWS's own; None for AWS."""
+        return self.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or self.environ.get("DYNAMODB_ENDPOINT_URL") or None
+
+    @property
+    def dynamodb_region(self) -> str:
+        return self.environ.get("DYNAMODB_REGION") or self.region
+
+    @property
+    def region(self) -> str:
+        return self.environ.get("AWS_REGION") or self._required("AWS_DEFAULT_REGION", "the AWS region (or AWS_REGION)")
+
+    @property
+    def user_pool_id(self) -> str:
+        return self._required("COGNITO_USER_POOL_ID", "the Cognito user pool, such as us-east-1_AbCdEf123")
+
+    @property
+    def client_ids(self) -> frozenset[str]:
+        """App clients whose tokens are accepted: the allowed audience."""
+        listed = self._required("COGNITO_CLIENT_IDS", "the pool's app clients, comma-separated")
+        clients = frozenset(part.strip() for part in listed.split(",") if part.strip())
+        if not clients:
+            raise ConfigurationError("COGNITO_CLIENT_IDS names no client: set it to at least one app client id.")
+        return clients
+
+    @property
+    def token_use(self) -> TokenUse:
+        value = self.environ.get("COGNITO_TOKEN_USE") or "id"
+        if value not in ("id", "access"):
+            raise ConfigurationError(f"COGNITO_TOKEN_USE is {value!r}: set it to 'id' or 'access'.")
+        return cast(TokenUse, value)
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of the pool's tokens; derived from the pool id, whose prefix is the pool's region."""
+        stated = self.environ.get("COGNITO_ISSUER")
+        if stated:
+            return stated.rstrip("/")
+        pool = self.user_pool_id
+        region, separator, _ = pool.partition("_")
+        if not separator:
+            raise ConfigurationError(f"COGNITO_USER_POOL_ID is {pool!r}: it must look like us-east-1_AbCdEf123.")
+        return f"https://cognito-idp.{region}.amazonaws.com/{pool}"
+
+    @property
+    def jwks_url(self) -> str:
+        return self.environ.get("COGNITO_JWKS_URL") or f"{self.issuer}/.well-known/jwks.json"
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins that browsers may call from (CORS); empty for none, `*` for any."""
+        listed = self.environ.get("ALLOWED_ORIGINS", "")
+        return frozenset(part.strip() for part in listed.split(",") if part.strip())
+
+    def _required(self, name: str, meaning: str) -> str:
+        value = self.environ.get(name)
+        if not value:
+            raise ConfigurationError(f"The environment variable {name} is not set. It names {meaning}.")
+        return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings: a copy of the environment as it is at the first call."""
+    return Settings(MappingProxyType(dict(os.environ)))
