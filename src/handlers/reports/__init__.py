@@ -1,0 +1,1 @@
+"""Handlers of reports and their favourites."""

@@ -1,0 +1,24 @@
+"""POST /reports"""
+
+from shared.auth import Caller
+from shared.database import ReportRepository, Terms, UserRepository
+from shared.errors import NotFound
+from shared.http import endpoint
+from shared.models.report import CreateReport, DBReport, Report
+
+
+@endpoint("POST", "/reports", status=201, location="/reports/{id}")
+def handler(caller: Caller, body: CreateReport, terms: Terms) -> Report:
+    """Create a report. The author defaults to the profile's name, the date to today (UTC)."""
+    fields = body.model_dump(exclude_none=True)
+    fields.setdefault("author", _author(caller) if body.author is None else body.author)
+    report = DBReport(id=terms.write.id, user_id=caller.user_id, **fields)
+    return Report.of(ReportRepository.create_report(report, write=terms.write))
+
+
+def _author(caller: Caller) -> str:
+    try:
+        name = UserRepository.get_user(caller.user_id).name
+    except NotFound:
+        name = caller.name
+    return name or ""

@@ -1,0 +1,1 @@
+"""Handlers of the caller's own profile."""

@@ -1,0 +1,45 @@
+"""What happened to each try of one AWS call: the SDK tells the outcome of the last try only, and that is not enough.
+
+A write whose answer got lost may have been applied; one that was throttled or never sent cannot have been. The SDK
+retries both alike, so the tries are watched as they come in (botocore's `response-received` event, once per try).
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+from botocore.hooks import BaseEventHooks
+
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Counts of one call; `ambiguous` are the tries that failed and yet may have been applied."""
+
+    made: int = 0
+    ambiguous: int = 0
+
+    @property
+    def may_have_been_applied(self) -> bool:
+        return self.ambiguous > 0
+
+
+current_attempts: ContextVar[Attempts | None] = ContextVar("k9_attempts", default=None)
+
+
+def watch_attempts(events: BaseEventHooks) -> None:
+    """Have a client's tries counted into `current_attempts`."""
+    events.register("response-received", _count)
+
+
+def _count(response_dict: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:
+    attempts = current_attempts.get()
+    if attempts is None:
+        return
+    attempts.made += 1
+    if exception is not None:
+        attempts.ambiguous += not isinstance(exception, _NEVER_SENT)
+    elif response_dict is not None:
+        attempts.ambiguous += response_dict["status_code"] >= 500

@@ -1,0 +1,86 @@
+"""The conditions that guard rows, each under a name, composed with `&`, `|` and `~`; no method writes its own string.
+
+Every attribute is written as a `#placeholder`, so that DynamoDB's reserved words never matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from .attributes import AttributeValue, to_attribute
+
+REGISTER = ("write_1", "write_2", "write_3", "write_4")
+"""The row's last four writes, newest first (see `writes`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A DynamoDB condition expression with the names and values that it refers to."""
+
+    expression: str
+    names: Mapping[str, str]
+    values: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+    def __and__(self, other: Condition) -> Condition:
+        return self._joined("AND", other)
+
+    def __or__(self, other: Condition) -> Condition:
+        return self._joined("OR", other)
+
+    def __invert__(self) -> Condition:
+        return Condition(f"(NOT {self.expression})", self.names, self.values)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a Condition is judged by DynamoDB: compose it with & | ~, not with and, or, not")
+
+    def _joined(self, operator: str, other: Condition) -> Condition:
+        return Condition(
+            f"({self.expression} {operator} {other.expression})",
+            {**self.names, **other.names},
+            {**self.values, **other.values},
+        )
+
+
+def absent(attribute: str) -> Condition:
+    return Condition(f"attribute_not_exists(#{attribute})", {f"#{attribute}": attribute})
+
+
+def owned_by(user_id: str) -> Condition:
+    """The row exists and is the caller's: the ownership rule of every update and delete."""
+    return Condition("#user_id = :caller", {"#user_id": "user_id"}, {":caller": {"S": user_id}})
+
+
+def at_version(versions: Collection[int]) -> Condition:
+    """The row's version is one of `versions`; versions count from 1, so no row satisfies an empty collection."""
+    values = {f":version_{index}": to_attribute(version) for index, version in enumerate(sorted(versions) or [0])}
+    return Condition(f"#version IN ({', '.join(values)})", {"#version": "version"}, values)
+
+
+def older_than(updated_at: str) -> Condition:
+    """The row was last written before `updated_at`; a row from before the clock was kept has no time at all."""
+    earlier = Condition("#updated_at < :now", {"#updated_at": "updated_at"}, {":now": {"S": updated_at}})
+    return absent("updated_at") | earlier
+
+
+def not_written_by(write_id: str) -> Condition:
+    """None of the row's last four writes is this one."""
+    names = {f"#{entry}": entry for entry in REGISTER}
+    checks = " OR ".join(f"contains({name}, :write_id)" for name in names)
+    return ~Condition(f"({checks})", names, {":write_id": {"S": write_id}})
+
+
+def room_for(product_id: str, limit: int) -> Condition:
+    """The favourites hold fewer than `limit` products, or hold this one already."""
+    return absent("favorites") | Condition(
+        "(size(#favorites) < :limit OR contains(#favorites, :product_id))",
+        {"#favorites": "favorites"},
+        {":limit": to_attribute(limit), ":product_id": {"S": product_id}},
+    )
+
+
+def favorite(product_id: str) -> Condition:
+    return Condition(
+        "contains(#favorites, :product_id)", {"#favorites": "favorites"}, {":product_id": {"S": product_id}}
+    )

@@ -1,0 +1,162 @@
+"""The connection to DynamoDB: which tables, through which client, with every call counted and bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..config import Settings, get_settings
+from ..models.json_value import find_fault
+from ..scope import current_scope
+from .attempts import Attempts, current_attempts, watch_attempts
+from .attributes import simplify
+from .failures import raise_client_error, raise_transport_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 1, 3, 3
+_CONNECTIONS = 50
+
+Operation = Literal["get_item", "put_item", "update_item", "delete_item", "query"]
+_READS = frozenset({"get_item", "query"})
+
+
+class DatabaseManager:
+    """Access to the three tables. The client is made on first use and shared by all threads.
+
+    `get_users_table` and its siblings give boto3's own Table objects, for scripts; the repositories use `call`.
+    """
+
+    def __init__(self, settings: Settings | None = None, client: DynamoDBClient | None = None) -> None:
+        self._settings = settings
+        self._client = client
+        self._resource: DynamoDBServiceResource | None = None
+        self._lock = threading.Lock()
+        if client is not None:
+            watch_attempts(client.meta.events)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings or get_settings()
+
+    @property
+    def client(self) -> DynamoDBClient:
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = _new_client(self.settings)
+        return self._client
+
+    def call(self, operation: Operation, **parameters: Any) -> dict[str, Any]:
+        """One DynamoDB call, its time checked and its cost entered into the request's scope.
+
+        Raises ConditionRefused, PayloadTooLarge, TooManyRequests, Unavailable or OutcomeUnknown (a write whose answer
+        is lost); any other AWS error as it is.
+        """
+        scope = current_scope()
+        if scope:
+            scope.ensure_time_for_a_call()
+        attempts = Attempts()
+        token = current_attempts.set(attempts)
+        try:
+            answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
+        except ClientError as error:
+            raise_client_error(error, attempts, is_write=operation not in _READS)
+        except BotoCoreError as error:
+            raise_transport_error(error, attempts, is_write=operation not in _READS)
+        finally:
+            current_attempts.reset(token)
+            if scope:
+                scope.aws_calls += 1
+                scope.retries += max(0, attempts.made - 1)
+        if scope:
+            scope.consumed_capacity += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        return answer
+
+    def get_users_table(self) -> Table:
+        return self._table(self.settings.users_table)
+
+    def get_reports_table(self) -> Table:
+        return self._table(self.settings.reports_table)
+
+    def get_embeddings_table(self) -> Table:
+        return self._table(self.settings.embeddings_table)
+
+    @staticmethod
+    def convert_decimals(value: Any) -> Any:
+        """`value` with every Decimal made an int or a float, unless only the Decimal holds it exactly."""
+        if isinstance(value, list):
+            return [DatabaseManager.convert_decimals(member) for member in value]
+        if isinstance(value, Mapping):
+            return {name: DatabaseManager.convert_decimals(member) for name, member in value.items()}
+        return simplify(value) if isinstance(value, Decimal) else value
+
+    @staticmethod
+    def prepare_for_dynamodb(value: Any) -> Any:
+        """`value` as boto3's Table objects take it: floats become the Decimal that prints alike.
+
+        Raises ValueError, with a JSON Pointer, for what DynamoDB cannot hold.
+        """
+        fault = find_fault(_as_json(value))
+        if fault:
+            raise ValueError(f"{fault.pointer or 'the value'} {fault.reason}")
+        return _with_decimals(value)
+
+    def _table(self, name: str) -> Table:
+        if self._resource is None:
+            import boto3  # only scripts come here; the request path never pays for boto3's resource layer
+
+            self._resource = boto3.resource(
+                "dynamodb", region_name=self.settings.dynamodb_region, endpoint_url=self.settings.dynamodb_endpoint
+            )
+        return self._resource.Table(name)
+
+
+@lru_cache(maxsize=1)
+def default_manager() -> DatabaseManager:
+    """The process's own manager, configured by the environment."""
+    return DatabaseManager()
+
+
+def _new_client(settings: Settings) -> DynamoDBClient:
+    import boto3
+    from botocore.config import Config
+
+    client = boto3.client(
+        "dynamodb",
+        region_name=settings.dynamodb_region,
+        endpoint_url=settings.dynamodb_endpoint,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+            parameter_validation=False,  # every parameter is composed here, from values already validated
+        ),
+    )
+    watch_attempts(client.meta.events)
+    return client
+
+
+def _as_json(value: Any) -> Any:
+    """`value` with DynamoDB's own types in JSON's clothes: a set as a list, a binary as text."""
+    if isinstance(value, Mapping):
+        return {name: _as_json(member) for name, member in value.items()}
+    if isinstance(value, list | set | frozenset):
+        return [_as_json(member) for member in value]
+    return "" if isinstance(value, bytes) else value
+
+
+def _with_decimals(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Mapping):
+        return {name: _with_decimals(member) for name, member in value.items()}
+    return [_with_decimals(member) for member in value] if isinstance(value, list) else value

@@ -1,0 +1,182 @@
+"""Reports: the table's repository."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import Conflict
+from ..models import json_text
+from ..models.report import MAX_FAVORITES, DBReport, UpdateReport
+from . import conditions, writes
+from .attributes import Row, from_item
+from .cursors import Position, decode_cursor, encode_cursor
+from .repository import Repository, entity_fields, operation
+from .writes import Change, Guard, Target, Terms, WriteId
+
+_INDEX = "UserReportsIndex"
+_PAGE_BYTES = 4 * 1024 * 1024
+"""A page ends here, well below the 6 MB that a Lambda function may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """Reports of one user, newest first; `next_cursor` is None on the last page."""
+
+    reports: list[DBReport]
+    next_cursor: str | None
+
+
+class ReportRepository(Repository):
+    """The reports table. A report belongs to the user who made it, for good."""
+
+    kind = "report"
+
+    @operation
+    def create_report(self, report: DBReport, *, write: WriteId | None = None) -> DBReport:
+        """Store a new report. Raises Conflict where its id is taken; a repeat of one write returns the row it made."""
+        target = self._target(report.id, report.user_id)
+        return _to_report(writes.create(self._manager, target, _to_row(report), write or WriteId()))
+
+    @operation
+    def get_report(self, report_id: str, user_id: str) -> DBReport:
+        """The user's report. Raises NotFound where it is missing or another user's."""
+        return _to_report(self._read_own(self._target(report_id, user_id)))
+
+    @operation
+    def list_reports(self, user_id: str, limit: int = 20, cursor: str | None = None) -> ReportPage:
+        """A page of the user's reports, newest first: `limit` of them unless the page would grow too large.
+
+        The index is eventually consistent: a report made a moment ago may be missing. Raises MalformedRequest for a
+        cursor that is not one of ours.
+        """
+        start = decode_cursor(cursor) if cursor is not None else None
+        rows, is_last = self._read_page(user_id, limit, start)
+        reports = [_to_report(row) for row in rows]
+        if is_last or not reports:
+            return ReportPage(reports, None)
+        return ReportPage(reports, encode_cursor(Position(reports[-1].created_at, reports[-1].id)))
+
+    @operation
+    def count_reports(self, user_id: str) -> int:
+        """How many reports the user has, counted over every page of the index."""
+        pages = self._query(user_id, Select="COUNT")
+        return sum(page["Count"] for page in pages)
+
+    @operation
+    def update_report(
+        self, report_id: str, user_id: str, changes: UpdateReport | Mapping[str, Any], terms: Terms | None = None
+    ) -> DBReport:
+        """Change the members that `changes` names. Raises as `writes.update` does, ValidationError for a bad value."""
+        if not isinstance(changes, UpdateReport):
+            changes = UpdateReport.model_validate(dict(changes))
+        change = Change(sets={name: getattr(changes, name) for name in changes.model_fields_set})
+        return self._update(report_id, user_id, change, terms)
+
+    @operation
+    def delete_report(self, report_id: str, user_id: str, versions: Collection[int] | None = None) -> None:
+        """Delete the user's report. Raises NotFound or PreconditionFailed."""
+        writes.delete(self._manager, self._target(report_id, user_id), versions)
+
+    @operation
+    def add_favorite(self, report_id: str, user_id: str, product_id: str, terms: Terms | None = None) -> DBReport:
+        """Make a product a favourite; nothing is written where it is one. Raises Conflict above MAX_FAVORITES."""
+        guard = Guard(
+            conditions.room_for(product_id, MAX_FAVORITES) & ~conditions.favorite(product_id),
+            lambda row: _is_favorite_or_fits(row, product_id),
+        )
+        return self._update(report_id, user_id, Change(adds={"favorites": {product_id}}), terms, guard)
+
+    @operation
+    def remove_favorite(self, report_id: str, user_id: str, product_id: str, terms: Terms | None = None) -> DBReport:
+        """Make a product no favourite; nothing is written where it is none."""
+        guard = Guard(conditions.favorite(product_id), lambda row: product_id not in row.get("favorites", ()))
+        return self._update(report_id, user_id, Change(deletes={"favorites": {product_id}}), terms, guard)
+
+    @operation
+    def replace_favorites(
+        self, report_id: str, user_id: str, product_ids: Collection[str], terms: Terms | None = None
+    ) -> DBReport:
+        """Make exactly these products the favourites."""
+        favorites = set(product_ids)
+        change = Change(sets={"favorites": favorites}) if favorites else Change(removes=["favorites"])
+        return self._update(report_id, user_id, change, terms)
+
+    def _update(
+        self, report_id: str, user_id: str, change: Change, terms: Terms | None, guard: Guard | None = None
+    ) -> DBReport:
+        given = terms or Terms()
+        complete = Terms(given.write, given.versions, guard)
+        return _to_report(writes.update(self._manager, self._target(report_id, user_id), change, complete))
+
+    def _read_page(self, user_id: str, limit: int, start: Position | None) -> tuple[list[Row], bool]:
+        """Up to `limit` rows after `start`, and whether they are the last; one row more is read to know."""
+        rows: list[Row] = []
+        key = {"ExclusiveStartKey": _start_key(user_id, start)} if start else {}
+        for page in self._query(user_id, Limit=limit + 1, **key):
+            rows += [from_item(item) for item in page["Items"]]
+            is_last = "LastEvaluatedKey" not in page
+            if len(rows) > limit or (rows and _raw_bytes(page) >= _PAGE_BYTES // 4):
+                break
+        kept = _fitting(rows[:limit])
+        return kept, is_last and len(kept) == len(rows)
+
+    def _query(self, user_id: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Every page of the user's index partition; a page may be empty and still have a successor."""
+        owned = conditions.owned_by(user_id)
+        while True:
+            page = self._manager.call(
+                "query",
+                TableName=self._manager.settings.reports_table,
+                IndexName=_INDEX,
+                KeyConditionExpression=owned.expression,
+                ExpressionAttributeNames=owned.names,
+                ExpressionAttributeValues=owned.values,
+                ScanIndexForward=False,
+                **parameters,
+            )
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _target(self, report_id: str, user_id: str) -> Target:
+        return Target(self._manager.settings.reports_table, {"id": report_id}, user_id, self.kind)
+
+
+def _to_report(row: Row) -> DBReport:
+    fields = entity_fields(row)
+    fields.setdefault("favorites", set())
+    return DBReport.model_construct(**fields)
+
+
+def _to_row(report: DBReport) -> Row:
+    """DynamoDB has no empty set: a report without favourites has no such attribute."""
+    row = report.model_dump()
+    if not row["favorites"]:
+        del row["favorites"]
+    return row
+
+
+def _start_key(user_id: str, position: Position) -> dict[str, dict[str, str]]:
+    return {"user_id": {"S": user_id}, "created_at": {"S": position.created_at}, "id": {"S": position.id}}
+
+
+def _raw_bytes(page: Mapping[str, Any]) -> int:
+    return int(page["ResponseMetadata"]["HTTPHeaders"].get("content-length", 0))
+
+
+def _fitting(rows: list[Row]) -> list[Row]:
+    """The first rows whose references fit a page together; always one, or the walk would never end."""
+    total = 0
+    for index, row in enumerate(rows):
+        total += len(json_text.dumps(row.get("reference")))
+        if total > _PAGE_BYTES and index:
+            return rows[:index]
+    return rows
+
+
+def _is_favorite_or_fits(row: Row, product_id: str) -> bool:
+    favorites = row.get("favorites", ())
+    if product_id not in favorites and len(favorites) >= MAX_FAVORITES:
+        raise Conflict(f"The report has {MAX_FAVORITES} favourites, which is the most. Remove one first.")
+    return product_id in favorites

@@ -1,0 +1,113 @@
+"""Users: the table's repository."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import FieldError, InvalidRequest, PreconditionFailed, Unavailable
+from ..models.json_value import JsonObject
+from ..models.user import DBUser, Preferences, UpdateProfile
+from . import writes
+from .attributes import Row
+from .repository import Repository, entity_fields, operation
+from .writes import Change, Target, Terms, WriteId
+
+_MAX_MERGES = 10
+
+
+class UserRepository(Repository):
+    """The users table, keyed by the token's `sub`: a user reaches their own row and no other."""
+
+    kind = "profile"
+
+    @operation
+    def create_user(self, user: DBUser, *, write: WriteId | None = None) -> DBUser:
+        """Store a new user. Raises Conflict where there is one."""
+        return _to_user(writes.create(self._manager, self._target(user.user_id), user.model_dump(), write or WriteId()))
+
+    @operation
+    def ensure_user(self, user: DBUser) -> DBUser:
+        """Store the user unless there is one, and return the one that then is."""
+        return _to_user(writes.ensure(self._manager, self._target(user.user_id), user.model_dump()))
+
+    @operation
+    def get_user(self, user_id: str) -> DBUser:
+        """The user. Raises NotFound."""
+        return _to_user(self._read_own(self._target(user_id)))
+
+    @operation
+    def update_user(
+        self, user_id: str, changes: UpdateProfile | Mapping[str, Any], terms: Terms | None = None
+    ) -> DBUser:
+        """Apply a merge patch (RFC 7396). Raises as `writes.update` does, ValidationError for a bad value."""
+        if not isinstance(changes, UpdateProfile):
+            changes = UpdateProfile.model_validate(dict(changes))
+        given = terms or Terms()
+        sets = {name: getattr(changes, name) for name in changes.model_fields_set}
+        if not sets.get("preferences"):
+            return self._update(user_id, _cleared(sets), given)
+        return self._merge(user_id, sets, given)
+
+    @operation
+    def delete_user(self, user_id: str, versions: Collection[int] | None = None) -> None:
+        """Delete the user's row. Raises NotFound or PreconditionFailed."""
+        writes.delete(self._manager, self._target(user_id), versions)
+
+    def _merge(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
+        """Merge preferences into those of the version that was read; another writer in between means reading again."""
+        for _ in range(_MAX_MERGES):
+            user = self.get_user(user_id)
+            merged = _checked(merge_patch(user.preferences, sets["preferences"]))
+            is_named = terms.versions is None or user.version in terms.versions
+            expected = [user.version] if is_named else terms.versions
+            try:
+                return self._update(user_id, {**sets, "preferences": merged}, replace(terms, versions=expected))
+            except PreconditionFailed:
+                if terms.versions is not None:
+                    raise
+        raise Unavailable("Too many others are changing this profile. Nothing was changed; try again.")
+
+    def _update(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
+        return _to_user(writes.update(self._manager, self._target(user_id), Change(sets=sets), terms))
+
+    def _target(self, user_id: str) -> Target:
+        return Target(self._manager.settings.users_table, {"user_id": user_id}, user_id, self.kind)
+
+
+def merge_patch(target: object, patch: object) -> Any:
+    """`target` with `patch` applied: the MergePatch function of RFC 7396, section 2."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+_PREFERENCES: TypeAdapter[JsonObject] = TypeAdapter(Preferences)
+
+
+def _checked(preferences: JsonObject) -> JsonObject:
+    """Two documents within the limits may merge into one beyond them."""
+    try:
+        return _PREFERENCES.validate_python(preferences)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise InvalidRequest(
+            "The merged preferences cannot be stored.", errors=[FieldError("/body/preferences", reason)]
+        ) from error
+
+
+def _cleared(sets: Mapping[str, Any]) -> dict[str, Any]:
+    """`preferences: null` and `preferences: {}`: the first empties them, the second changes nothing."""
+    kept = {name: value for name, value in sets.items() if name != "preferences"}
+    return {**kept, "preferences": {}} if "preferences" in sets and sets["preferences"] is None else kept
+
+
+def _to_user(row: Row) -> DBUser:
+    return DBUser.model_construct(**entity_fields(row))

@@ -1,0 +1,283 @@
+"""The one write path: who may write, when, and exactly once.
+
+The SDK sends a write again when its answer got lost, though the first try may have been applied and another request
+may have written in between. So every update carries, and every row keeps:
+
+- who: the ownership condition, and the versions that an `If-Match` names;
+- when: `updated_at`, fixed when the request begins and alike in all its tries. It must be later than the row's, so it
+  strictly increases per row, and a try that comes after another's write is refused rather than applied late;
+- once: a write id. The row keeps its last four in a shift register that the same update moves on. An entry also holds
+  the time of its write, so a full register of later writes shows that a missing id may have been pushed out.
+
+A refusal brings the old row along (ALL_OLD), which tells all cases apart without another call.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from ..errors import Conflict, FieldError, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
+from ..models.fields import now, parse_timestamp, timestamp
+from . import conditions
+from .attributes import Row, from_item, to_attribute, to_item
+from .conditions import REGISTER, Condition
+from .failures import ConditionRefused
+from .manager import DatabaseManager
+
+_MAX_ROUNDS = 20
+_LONGEST_PAUSE_SECONDS = 0.1
+_MICROSECOND = timedelta(microseconds=1)
+_CREATED_BY = "create_write"
+BOOKKEEPING = frozenset({*REGISTER, _CREATED_BY})
+"""Attributes that the write path keeps in every row and no entity shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteId:
+    """The identity of one write. With an Idempotency-Key both parts are derived from the request, else it is random."""
+
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    fingerprint: str = "-"
+    """Digest of the request that an Idempotency-Key stands for; another digest under the same id is a misuse."""
+
+    def entry(self, clock: str) -> str:
+        return f"{clock} {self.id} {self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One row, and the user who must own it."""
+
+    table: str
+    key: Mapping[str, str]
+    user_id: str
+    kind: str
+    """What the row is called in an answer: "report", "profile"."""
+
+    def missing(self) -> NotFound:
+        return NotFound(f"There is no such {self.kind}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update does: attributes set, removed, and members added to or deleted from a set."""
+
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    removes: Collection[str] = ()
+    adds: Mapping[str, set[str]] = field(default_factory=dict)
+    deletes: Mapping[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A further rule of an update, as DynamoDB judges it and as a refusing row is read."""
+
+    condition: Condition
+    is_settled: Callable[[Row], bool]
+    """Whether the row already is as the update would leave it; raises the error of a row that breaks the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which identity and on which conditions an update happens; `versions` is what an `If-Match` named."""
+
+    write: WriteId = field(default_factory=WriteId)
+    versions: Collection[int] | None = None
+    guard: Guard | None = None
+
+    def condition(self, user_id: str, clock: str) -> Condition:
+        condition = conditions.owned_by(user_id) & conditions.older_than(clock)
+        condition &= conditions.not_written_by(self.write.id)
+        if self.versions is not None:
+            condition &= conditions.at_version(self.versions)
+        return condition if self.guard is None else condition & self.guard.condition
+
+
+def create(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write: WriteId) -> Row:
+    """Put a row that must not exist yet, and return it; a row that this very write made is returned as it now stands.
+
+    Raises Conflict where the key is taken.
+    """
+    try:
+        return _put(manager, target, row, write)
+    except ConditionRefused as refusal:
+        existing = refusal.row
+        if existing is not None and _is_owned(existing, target) and _is_entry(existing.get(_CREATED_BY), write):
+            return existing
+        raise Conflict(f"The key of this {target.kind} is taken.") from refusal
+
+
+def ensure(manager: DatabaseManager, target: Target, row: Mapping[str, Any]) -> Row:
+    """Put a row unless it exists, and return the row that then exists: of many callers at once, one creates it."""
+    try:
+        return _put(manager, target, row, WriteId())
+    except ConditionRefused as refusal:
+        if refusal.row is None or not _is_owned(refusal.row, target):
+            raise Conflict(f"The key of this {target.kind} is taken.") from refusal
+        return refusal.row
+
+
+def update(manager: DatabaseManager, target: Target, change: Change, terms: Terms) -> Row:
+    """Change a row once and return it as it is afterwards.
+
+    Raises NotFound (missing, or another user's), PreconditionFailed (`versions`), the guard's error, InvalidRequest
+    (an Idempotency-Key used for something else), OutcomeUnknown, or Unavailable where others write all the time.
+    """
+    clock = now()
+    for attempt in range(_MAX_ROUNDS):
+        try:
+            return _try_update(manager, target, change, clock, terms)
+        except ConditionRefused as refusal:
+            row = _refusing_row(refusal, target)
+            if _is_done(row, clock, terms, refusal, target.kind):
+                return row
+            clock = _later_than(row)
+        _pause(attempt)
+    raise Unavailable(f"Too many others are changing this {target.kind}. Nothing was changed; try again.")
+
+
+def delete(manager: DatabaseManager, target: Target, versions: Collection[int] | None = None) -> None:
+    """Delete a row. Raises NotFound (missing, or another user's) or PreconditionFailed (`versions`)."""
+    condition = conditions.owned_by(target.user_id)
+    if versions is not None:
+        condition &= conditions.at_version(versions)
+    try:
+        manager.call(
+            "delete_item",
+            TableName=target.table,
+            Key=to_item(target.key),
+            ConditionExpression=condition.expression,
+            ExpressionAttributeNames=condition.names,
+            ExpressionAttributeValues=condition.values,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ConditionRefused as refusal:
+        if refusal.row is None and refusal.may_have_been_applied:
+            return  # an earlier try of this call deleted it; the row is gone, as asked
+        if refusal.row is None or not _is_owned(refusal.row, target):
+            raise target.missing() from refusal
+        raise _stale(target.kind) from refusal
+
+
+def _put(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write: WriteId) -> Row:
+    entry = write.entry(row["updated_at"])
+    stored = {**row, REGISTER[0]: entry, _CREATED_BY: entry}
+    guard = conditions.absent(next(iter(target.key)))
+    manager.call(
+        "put_item",
+        TableName=target.table,
+        Item=to_item(stored),
+        ConditionExpression=guard.expression,
+        ExpressionAttributeNames=guard.names,
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    return stored
+
+
+def _try_update(manager: DatabaseManager, target: Target, change: Change, clock: str, terms: Terms) -> Row:
+    condition = terms.condition(target.user_id, clock)
+    expression, names, values = _update_expression(change, clock, terms.write)
+    answer = manager.call(
+        "update_item",
+        TableName=target.table,
+        Key=to_item(target.key),
+        UpdateExpression=expression,
+        ConditionExpression=condition.expression,
+        ExpressionAttributeNames={**names, **condition.names},
+        ExpressionAttributeValues={**values, **condition.values},
+        ReturnValues="ALL_NEW",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    return from_item(answer["Attributes"])
+
+
+def _update_expression(change: Change, clock: str, write: WriteId) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """The change, the clock, the version and the register in one expression; right-hand sides are the old values."""
+    newest, *older = REGISTER
+    shifts = [f"#{to} = if_not_exists(#{frm}, :none)" for frm, to in zip(REGISTER, older, strict=False)]
+    sets = {**change.sets, "updated_at": clock, newest: write.entry(clock)}
+    clauses = [
+        "SET "
+        + ", ".join(
+            [*(f"#{name} = :{name}" for name in sets), *shifts, "#version = if_not_exists(#version, :zero) + :one"]
+        )
+    ]
+    values = {f":{name}": to_attribute(value) for name, value in {**sets, "none": "", "zero": 0, "one": 1}.items()}
+    for verb, members in (("ADD", change.adds), ("DELETE", change.deletes)):
+        if members:
+            clauses.append(f"{verb} " + ", ".join(f"#{name} :{name}_members" for name in members))
+            values |= {f":{name}_members": to_attribute(value) for name, value in members.items()}
+    if change.removes:
+        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in change.removes))
+    used = {*sets, *older, "version", *change.adds, *change.deletes, *change.removes}
+    return " ".join(clauses), {f"#{name}": name for name in used}, values
+
+
+def _refusing_row(refusal: ConditionRefused, target: Target) -> Row:
+    """The caller's own row that refused; missing and foreign rows give the same answer, also where tries got lost."""
+    if refusal.row is not None and _is_owned(refusal.row, target):
+        return refusal.row
+    raise (OutcomeUnknown() if refusal.may_have_been_applied else target.missing()) from refusal
+
+
+def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, kind: str) -> bool:
+    """Whether a refusing row already has this write; False where only the clock was behind; else the refusal's error.
+
+    No try that carried `clock` can be applied any more: the row's time is later, or its version has moved on.
+    """
+    if _has_entry(row, terms.write):
+        return True
+    if refusal.may_have_been_applied and _pushed_out(row, clock):
+        raise OutcomeUnknown from refusal
+    if terms.versions is not None and row.get("version") not in terms.versions:
+        raise _stale(kind) from refusal
+    return terms.guard is not None and terms.guard.is_settled(row)
+
+
+def _is_owned(row: Row, target: Target) -> bool:
+    return row.get("user_id") == target.user_id
+
+
+def _has_entry(row: Row, write: WriteId) -> bool:
+    return any(_is_entry(row.get(name), write) for name in REGISTER)
+
+
+def _is_entry(entry: str | None, write: WriteId) -> bool:
+    """Whether `entry` is this write's. Raises InvalidRequest where its id came from another request's content."""
+    if not entry:
+        return False
+    _, write_id, fingerprint = entry.split(" ")
+    if write_id != write.id:
+        return False
+    if fingerprint != write.fingerprint:
+        reason = "was already used for a request with other content; use a new key for a new request"
+        raise InvalidRequest(
+            "The Idempotency-Key stands for another request.", errors=[FieldError("/header/idempotency-key", reason)]
+        )
+    return True
+
+
+def _pushed_out(row: Row, clock: str) -> bool:
+    """Whether the register has moved past the time of this write, so that its entry may have been there and gone."""
+    oldest: str = row.get(REGISTER[-1]) or ""
+    return oldest.split(" ")[0] > clock
+
+
+def _stale(kind: str) -> PreconditionFailed:
+    return PreconditionFailed(f"The {kind} has changed since the version that If-Match names. Read it again.")
+
+
+def _later_than(row: Row) -> str:
+    """Now, or just after the row's last change where this clock is behind the one that wrote it."""
+    current = now()
+    last = row.get("updated_at", "")
+    return current if current > last else timestamp(parse_timestamp(last) + _MICROSECOND)
+
+
+def _pause(attempt: int) -> None:
+    """Full jitter, so that requests that collided once do not collide in step."""
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt)))  # noqa: S311 - not a secret

@@ -1,0 +1,163 @@
+"""The one `@endpoint` decorator: event -> Caller + typed arguments -> result -> response.
+
+It is the only place that verifies tokens, renders errors, sets headers and logs, so that a handler is its rule alone.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from .auth import Caller, authenticate
+from .binding import Binder
+from .config import ConfigurationError, get_settings
+from .errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, Unauthenticated, render_problem
+from .events import Event, Request, event_path, gateway_request_id
+from .models import json_text
+from .scope import Scope, request_scope
+from .telemetry import describe_failure, digest, log_request
+
+Response = dict[str, Any]
+EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id"
+
+ENDPOINTS: "dict[tuple[str, str], Endpoint]" = {}
+"""Every route whose module has been imported, by method and path."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a request came to, before it is a response."""
+
+    status: int
+    body: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Endpoint:
+    """A Lambda handler made of a plain function; calling it takes API Gateway's event and gives its response."""
+
+    def __init__(
+        self, function: Callable[..., Any], method: str, path: str, status: int, location: str | None, is_open: bool
+    ) -> None:
+        self.function = function
+        self.method, self.path, self.status, self.is_open = method, path, status, is_open
+        self.route = f"{method} {path}"
+        self._location = location
+        self._binder = Binder(function, method, path)
+        self.__doc__ = function.__doc__
+
+    @property
+    def types(self) -> Mapping[str, Any]:
+        """The handler's parameters and their types."""
+        return self._binder.types
+
+    def __call__(self, event: Event, context: Any) -> Response:
+        started = time.perf_counter()
+        request_id = gateway_request_id(event) or getattr(context, "aws_request_id", None) or str(uuid.uuid4())
+        with request_scope() as scope:
+            outcome, caller = self._answer(event, request_id)
+            response = _render(outcome, event, request_id)
+            self._log(outcome, caller, request_id, scope, started)
+        return response
+
+    def _answer(self, event: Event, request_id: str) -> tuple[_Outcome, Caller | None]:
+        """The outcome, whatever happens: this is the one place where an unexpected exception ends."""
+        caller = None
+        try:
+            request = Request.of(event, request_id)
+            caller = None if self.is_open else authenticate(request.headers.get("authorization", []))
+            result = self.function(**self._binder.arguments(request, caller))
+            return self._succeeded(result), caller
+        except ApiError as error:
+            return _failed(error, event, request_id), caller
+        except Exception as error:  # noqa: BLE001 - rendered as a 500 and logged; nothing is swallowed
+            outcome = _failed(InternalError(), event, request_id)
+            outcome.details |= _cause(error)
+            return outcome, caller
+
+    def _succeeded(self, result: BaseModel | None) -> _Outcome:
+        if result is None:
+            return _Outcome(204)
+        headers = {"Content-Type": "application/json"}
+        version = getattr(result, "version", None)
+        if isinstance(version, int):
+            headers["ETag"] = f'"{version}"'
+        if self._location:
+            headers["Location"] = self._location.format_map(vars(result))
+        return _Outcome(self.status, json_text.dumps(result.model_dump()), headers)
+
+    def _log(self, outcome: _Outcome, caller: Caller | None, request_id: str, scope: Scope, started: float) -> None:
+        log_request(
+            route=self.route,
+            status=outcome.status,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            request_id=request_id,
+            caller=digest(caller.user_id) if caller else None,
+            scope=scope,
+            details=outcome.details,
+        )
+
+
+def endpoint(
+    method: str, path: str, *, status: int = 200, location: str | None = None, is_open: bool = False
+) -> Callable[[Callable[..., Any]], Endpoint]:
+    """Make a function the handler of a route.
+
+    Its parameters are read as `binding` says; it returns a response model, or None for 204. A model with a `version`
+    gives the ETag; `location` is a template of the Location header, filled from the model. An `is_open` route takes no
+    token. Raises TypeError for a signature that the route cannot fill, ValueError for a route that exists.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Endpoint:
+        if (method, path) in ENDPOINTS and ENDPOINTS[method, path].function.__module__ != function.__module__:
+            raise ValueError(f"{method} {path} already has a handler")
+        ENDPOINTS[method, path] = Endpoint(function, method, path, status, location, is_open)
+        return ENDPOINTS[method, path]
+
+    return decorate
+
+
+def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
+    problem = render_problem(error, instance=event_path(event), request_id=request_id)
+    details = {"problem": error.slug}
+    if isinstance(error, Unauthenticated):
+        details["reason"] = error.reason
+    return _Outcome(
+        error.status, json_text.dumps(problem), {"Content-Type": PROBLEM_CONTENT_TYPE, **error.headers}, details
+    )
+
+
+def _cause(error: Exception) -> dict[str, Any]:
+    """A wrong configuration is told in words, which hold nothing of the request; anything else by type and place."""
+    if isinstance(error, ConfigurationError):
+        return {"configuration": str(error)}
+    return describe_failure(error)
+
+
+def _render(outcome: _Outcome, event: Event, request_id: str) -> Response:
+    headers = {
+        "X-Request-Id": request_id,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **_cors_headers(event),
+        **outcome.headers,
+    }
+    return {"statusCode": outcome.status, "headers": headers, "body": outcome.body or "", "isBase64Encoded": False}
+
+
+def _cors_headers(event: Event) -> dict[str, str]:
+    """What a browser needs to show the answer to an allowed origin (Fetch standard, CORS protocol)."""
+    allowed = get_settings().allowed_origins
+    if not allowed:
+        return {}
+    origin = next((value for name, value in (event.get("headers") or {}).items() if name.lower() == "origin"), None)
+    granted = {"Access-Control-Expose-Headers": EXPOSED_HEADERS}
+    if "*" in allowed:
+        return {"Access-Control-Allow-Origin": "*", **granted}
+    if origin not in allowed:
+        return {"Vary": "Origin"}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin", **granted}

@@ -1,0 +1,57 @@
+"""JSON text to Python and back without losing a digit: numbers are exact (int or Decimal), never rounded to a float."""
+
+import json
+import re
+import secrets
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+_MAX_INTEGER_TEXT = 38
+_MARK = secrets.token_hex(16)
+_MARKED = re.compile(f'"{_MARK}([^"]+)"')
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text (RFC 8259). Raises ValueError for what is not JSON, RecursionError for deep nesting."""
+    return json.loads(
+        text,
+        parse_float=_parse_number,
+        parse_int=_parse_integer,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_object,
+    )
+
+
+def dumps(value: Any) -> str:
+    """`value` as compact JSON. A Decimal is written as the number it is, which the encoder alone cannot do."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(members)
+    if len(document) != len(members):
+        raise ValueError("an object names a member twice")
+    return document
+
+
+def _parse_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _MAX_INTEGER_TEXT else _parse_number(text)
+
+
+def _parse_number(text: str) -> Decimal:
+    """Exact; a number beyond what Decimal can hold becomes Infinity, which every check of a document refuses."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _mark(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value}"
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -1,0 +1,74 @@
+"""Users: the stored row, the request that changes it, and the answer."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from .fields import Name, PatchModel, ResponseModel, now
+from .json_value import JsonObject, storable_within
+
+MAX_PREFERENCES_BYTES = 64 * 1024
+
+Preferences = Annotated[JsonObject, AfterValidator(storable_within(MAX_PREFERENCES_BYTES))]
+
+
+def _one_at_sign(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if not local or not domain or any(character.isspace() for character in text):
+        raise ValueError("must be an e-mail address, such as ada@example.com")
+    return text
+
+
+EmailAddress = Annotated[str, StringConstraints(min_length=3, max_length=320), AfterValidator(_one_at_sign)]
+HttpsUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[^\s/?#]+[^\s]*$")]
+
+
+class DBUser(BaseModel):
+    """A row of the users table. `user_id` is the token's `sub`; `models` is kept by the embeddings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Annotated[str, Field(min_length=1, max_length=128)]
+    name: str | None = None
+    email: str | None = None
+    avatar_url: str | None = None
+    preferences: Preferences = Field(default_factory=dict)
+    models: JsonObject = Field(default_factory=dict)
+    created_at: str = Field(default_factory=now)
+    updated_at: str = Field(default_factory=lambda fields: fields["created_at"])
+    version: int = 1
+
+
+class UpdateProfile(PatchModel):
+    """What a PATCH changes (RFC 7396): the members that are present; null clears one; `preferences` is merged."""
+
+    name: Name | None = None
+    email: EmailAddress | None = None
+    avatar_url: HttpsUrl | None = None
+    preferences: Preferences | None = None
+
+
+class Profile(ResponseModel):
+    """A user's profile as the user sees it."""
+
+    user_id: str
+    name: str | None
+    email: str | None
+    avatar_url: str | None
+    preferences: JsonObject
+    created_at: str
+    updated_at: str
+    version: int
+
+    @classmethod
+    def of(cls, row: DBUser) -> Self:
+        return cls.model_construct(
+            user_id=row.user_id,
+            name=row.name,
+            email=row.email,
+            avatar_url=row.avatar_url,
+            preferences=row.preferences,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            version=row.version,
+        )

@@ -1,0 +1,48 @@
+"""What one request has spent so far: time, AWS calls, retries, capacity. Outside a request nothing is counted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from .errors import Unavailable
+
+CALL_WORST_CASE_SECONDS = 15.0
+"""The longest that one AWS call may take: three tries of 1 s to connect and 3 s to read, plus 1 s + 2 s of backoff."""
+
+LAST_CALL_STARTS_BY_SECONDS = 9.0
+"""With this the last call ends before the function's 25 s timeout, itself below the gateway's 29 s."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """The account of one request; `started` is `time.monotonic()` in seconds."""
+
+    started: float = field(default_factory=time.monotonic)
+    aws_calls: int = 0
+    retries: int = 0
+    consumed_capacity: float = 0.0
+
+    def ensure_time_for_a_call(self) -> None:
+        """Raise Unavailable rather than begin an AWS call that might outlive the function."""
+        if time.monotonic() - self.started > LAST_CALL_STARTS_BY_SECONDS:
+            raise Unavailable("The request ran out of time before it was finished. Try again.")
+
+
+_current: ContextVar[Scope | None] = ContextVar("k9_scope", default=None)
+
+
+def current_scope() -> Scope | None:
+    return _current.get()
+
+
+@contextmanager
+def request_scope() -> Iterator[Scope]:
+    """Open the account of a request for the duration of the block."""
+    scope = Scope()
+    token = _current.set(scope)
+    try:
+        yield scope
+    finally:
+        _current.reset(token)

@@ -1,0 +1,87 @@
+"""One JSON line per request: the log entry and its metrics (CloudWatch embedded metric format) in one record.
+
+Nothing personal goes in: the caller is a digest, and a failure is told by its type and place, never by its message,
+which might quote the input.
+"""
+
+import hashlib
+import traceback
+from functools import lru_cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from .scope import Scope
+
+SERVICE = "k9-api"
+NAMESPACE = "K9"
+
+
+@lru_cache(maxsize=1)
+def get_logger() -> Logger:
+    return Logger(service=SERVICE, level="INFO")
+
+
+def digest(user_id: str) -> str:
+    """A stable stand-in for a user: the first 64 bits of SHA-256, in hex."""
+    return hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def log_request(
+    *,
+    route: str,
+    status: int,
+    milliseconds: float,
+    request_id: str,
+    caller: str | None,
+    scope: Scope,
+    details: dict[str, Any],
+) -> None:
+    """Write the line of one request; `details` are reason codes and the like."""
+    record = {
+        "status": status,
+        "request_id": request_id,
+        "caller": caller,
+        "aws_calls": scope.aws_calls,
+        "retries": scope.retries,
+        **details,
+        **_metrics(route, status, milliseconds, scope),
+    }
+    logger = get_logger()
+    (logger.error if status >= 500 else logger.info)("request", extra=record)
+
+
+def _metrics(route: str, status: int, milliseconds: float, scope: Scope) -> dict[str, Any]:
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
+    metrics.add_dimension("route", route)
+    metrics.add_metric("requests", MetricUnit.Count, 1)
+    metrics.add_metric("milliseconds", MetricUnit.Milliseconds, round(milliseconds, 3))
+    metrics.add_metric("consumed_capacity", MetricUnit.Count, scope.consumed_capacity)
+    for name, counted in (("auth_failures", status == 401), ("throttles", status == 429), ("faults", status >= 500)):
+        if counted:
+            metrics.add_metric(name, MetricUnit.Count, 1)
+    return dict(metrics.serialize_metric_set())
+
+
+def describe_failure(error: BaseException) -> dict[str, Any]:
+    """Type and place of an unexpected exception and of what caused it, without any message."""
+    return {
+        "exception": [type(link).__name__ for link in _chain(error)],
+        "error_code": next((code for link in _chain(error) if (code := _aws_code(link))), None),
+        "stack": [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ],
+    }
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def _aws_code(error: BaseException) -> str | None:
+    response = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
