@@ -1,0 +1,61 @@
+"""What every test starts from: a function's environment, and nothing remembered from the test before."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from shared.auth import reset_verifier
+from shared.config import get_settings
+from shared.database.manager import DatabaseManager, default_manager
+from shared.telemetry import get_logger
+from tests.support.api import Api
+from tests.support.environment import function_environment
+from tests.support.tables import create_tables
+from tests.support.tokens import TokenFactory
+
+ALICE = "11111111-1111-4111-8111-111111111111"
+BOB = "22222222-2222-4222-8222-222222222222"
+
+
+def forget() -> None:
+    """Drop everything that a process keeps from its first use on."""
+    get_settings.cache_clear()
+    default_manager.cache_clear()
+    get_logger.cache_clear()
+    reset_verifier()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in function_environment().items():
+        monkeypatch.setenv(name, value)
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def manager() -> Iterator[DatabaseManager]:
+    """The process's manager over tables in moto, in this process: nothing opens a socket."""
+    with mock_aws():
+        create_tables(boto3.client("dynamodb"))
+        yield default_manager()
+
+
+@pytest.fixture
+def tokens(monkeypatch: pytest.MonkeyPatch) -> TokenFactory:
+    factory = TokenFactory()
+    factory.trust(monkeypatch)
+    return factory
+
+
+@pytest.fixture
+def alice(manager: DatabaseManager, tokens: TokenFactory) -> Api:
+    return Api.as_user(ALICE, tokens, name="Alice Example", email="alice@example.com")
+
+
+@pytest.fixture
+def bob(manager: DatabaseManager, tokens: TokenFactory) -> Api:
+    return Api.as_user(BOB, tokens, name="Bob Example", email="bob@example.com")
