@@ -143,7 +143,10 @@ class OutcomeUnknown(Unavailable):
     title = "Outcome unknown"
 
     def __init__(self) -> None:
-        super().__init__("The change may or may not have been made. Read the resource before you try again.")
+        super().__init__(
+            "The change may or may not have been made. Repeat the request with the same Idempotency-Key if it had one;"
+            " otherwise read the resource before you try again."
+        )
 
 
 class InternalError(ApiError):

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the tests, after installing what they need. Arguments go to pytest: ./scripts/test.sh tests/unit -k cursor
+set -euo pipefail
+
+# shellcheck source=scripts/lib/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
+# shellcheck source=scripts/lib/engines.sh
+source "$K9_ROOT/scripts/lib/engines.sh"
+
+ensure_environment .venv dev.txt
+ensure_environment .venv-store store.txt
+ensure_engines
+
+cd "$K9_ROOT"
+if [[ $# -gt 0 ]]; then
+  exec .venv/bin/python -m pytest "$@"
+fi
+exec .venv/bin/python -m pytest --cov --cov-report=term
