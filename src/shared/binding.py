@@ -26,6 +26,9 @@ _NAMESPACE = uuid.UUID("6f1c2f0e-5f0b-4c55-9d39-0d5c3f5d7a11")
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+_MAX_TAGS = 100
+"""Operands that DynamoDB's IN takes."""
+
 _VERSION = re.compile(r"[1-9][0-9]{0,15}")
 _JSON_TYPES = re.compile(r"application/([a-z0-9.+_-]+\+)?json|text/json|text/plain|application/x-www-form-urlencoded")
 
@@ -147,11 +150,9 @@ def _read_versions(if_match: str | None) -> Collection[int] | None:
     if if_match is None or if_match.strip() == "*":
         return None
     tags = [_ENTITY_TAG.fullmatch(part) for part in if_match.split(",")]
-    if not all(tags):
-        raise MalformedRequest(
-            "The If-Match header cannot be read.",
-            errors=[_fault("header", ["if-match"], 'must be * or entity tags in double quotes, such as "3"')],
-        )
+    if not all(tags) or len(tags) > _MAX_TAGS:
+        reason = f'must be * or up to {_MAX_TAGS} entity tags in double quotes, such as "3"'
+        raise MalformedRequest("The If-Match header cannot be read.", errors=[_fault("header", ["if-match"], reason)])
     return frozenset(int(tag[2]) for tag in tags if tag and not tag[1] and _VERSION.fullmatch(tag[2]))
 
 

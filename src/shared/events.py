@@ -9,12 +9,13 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from .errors import MalformedRequest, PayloadTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_QUERY_FIELDS = 50
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # RFC 3986, section 3.3, besides letters and digits
 
 Event = Mapping[str, Any]
 
@@ -54,8 +55,9 @@ class Request:
 
 
 def event_path(event: Event) -> str:
-    """The request's path, without the stage, as far as the event tells."""
-    return str(event.get("rawPath") or event.get("path") or "/")
+    """The request's path, percent-encoded: HTTP APIs, whose events name a version, decode it, REST APIs do not."""
+    path = str(event.get("rawPath") or event.get("path") or "/")
+    return quote(path, safe=_PATH_CHARACTERS, errors="surrogatepass") if "version" in event else path
 
 
 def gateway_request_id(event: Event) -> str | None:

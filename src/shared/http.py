@@ -88,7 +88,8 @@ class Endpoint:
             headers["ETag"] = f'"{version}"'
         if self._location:
             headers["Location"] = self._location.format_map(vars(result))
-        return _Outcome(self.status, json_text.dumps(result.model_dump()), headers)
+        # A warning about a row of another origin would print its values to the log.
+        return _Outcome(self.status, json_text.dumps(result.model_dump(warnings=False)), headers)
 
     def _log(self, outcome: _Outcome, caller: Caller | None, request_id: str, scope: Scope, started: float) -> None:
         log_request(

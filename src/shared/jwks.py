@@ -148,10 +148,8 @@ def _is_signing_jwk(jwk: object) -> bool:
 def _rsa_key(jwk: Mapping[str, Any]) -> VerificationKey | None:
     """The prebuilt key of RFC 7518, section 6.3.1, or None if its numbers are malformed, weak or oversized."""
     try:
-        if (
-            _unsigned(jwk.get("n")).bit_length() not in _MODULUS_BITS
-            or _unsigned(jwk.get("e")) not in _PUBLIC_EXPONENTS
-        ):
+        modulus, exponent = _unsigned(jwk.get("n")), _unsigned(jwk.get("e"))
+        if modulus.bit_length() not in _MODULUS_BITS or modulus % 2 == 0 or exponent not in _PUBLIC_EXPONENTS:
             return None
         return RSAKey({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]}, "RS256")
     except ValueError:
@@ -203,18 +201,14 @@ class JwksCache:
         if held is not None and kid in held.keys and held.is_fresh(self._clock()):
             return held.keys[kid]
         with self._lock:
-            if self._may_fetch(kid):
+            if self._may_fetch():
                 self._refresh()
             return self._held_key(kid)
 
-    def _may_fetch(self, kid: str) -> bool:
-        """False also for a thread that waited while another fetched what it wants."""
-        now = self._clock()
-        held = self._held
-        if held is not None and kid in held.keys and held.is_fresh(now):
-            return False
-        pause = COLD_COOLDOWN_SECONDS if held is None else COOLDOWN_SECONDS
-        return self._attempted_at is None or not 0 <= now - self._attempted_at < pause
+    def _may_fetch(self) -> bool:
+        """Not within the pause after an attempt: so neither does a thread that waited while another fetched."""
+        pause = COLD_COOLDOWN_SECONDS if self._held is None else COOLDOWN_SECONDS
+        return self._attempted_at is None or not 0 <= self._clock() - self._attempted_at < pause
 
     def _refresh(self) -> None:
         """Replaces the keys; on failure keeps the old ones. The pause begins when the attempt ends, however slow."""
@@ -257,8 +251,8 @@ def _is_trustworthy(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    host = parts.hostname or ""
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    host = parts.hostname
+    return host is not None and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
 
 
 def _is_loopback(host: str) -> bool:

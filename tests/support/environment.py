@@ -1,6 +1,8 @@
 """The environment that a deployed function would see, for tests."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from scripts.local.template import Deployment, Template
 from tests.support.tokens import CLIENT_ID, ISSUER
@@ -16,7 +18,8 @@ AWS_IDENTITY: Mapping[str, str] = {
 }
 
 
-def function_environment() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def function_environment() -> Mapping[str, str]:
     """The template's own variables, resolved, and a made-up AWS identity."""
     deployment = Deployment(ENVIRONMENT, user_pool_id=POOL, client_ids=(CLIENT_ID,), allowed_origins=(ORIGIN,))
-    return {**Template.load().environment_variables(deployment), **AWS_IDENTITY}
+    return MappingProxyType({**Template.load().environment_variables(deployment), **AWS_IDENTITY})

@@ -1,8 +1,9 @@
 """The tables of the shipped template, made in any engine that speaks the DynamoDB protocol."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from scripts.local.template import Template
+from scripts.local.template import Table, Template
 from tests.support.environment import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -10,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def create_tables(client: "DynamoDBClient", environment: str = ENVIRONMENT) -> None:
-    for table in Template.load().tables(environment):
+    for table in _tables(environment):
         client.create_table(**table.create)
 
 
-def delete_tables(client: "DynamoDBClient", environment: str = ENVIRONMENT) -> None:
-    for table in Template.load().tables(environment):
-        client.delete_table(TableName=table.name)
+@lru_cache
+def _tables(environment: str) -> list[Table]:
+    return Template.load().tables(environment)

@@ -10,8 +10,9 @@ from shared.models.report import CreateReport, DBReport, Report
 @endpoint("POST", "/reports", status=201, location="/reports/{id}")
 def handler(caller: Caller, body: CreateReport, terms: Terms) -> Report:
     """Create a report. The author defaults to the profile's name, the date to today (UTC)."""
-    fields = body.model_dump(exclude_none=True)
-    fields.setdefault("author", _author(caller) if body.author is None else body.author)
+    fields = {name: value for name, value in body if value is not None}
+    if body.author is None:
+        fields["author"] = _author(caller)
     report = DBReport(id=terms.write.id, user_id=caller.user_id, **fields)
     return Report.of(ReportRepository.create_report(report, write=terms.write))
 

@@ -81,7 +81,9 @@ def _number(text: str) -> int | float | Decimal:
 
 
 def _number_text(number: float | Decimal) -> str:
-    """Without trailing zeros, which DynamoDB would count as digits."""
+    """Without trailing zeros, which DynamoDB would count as digits; zero without the exponent that JSON lets it have."""
+    if not number:
+        return "0"
     text = repr(number) if isinstance(number, int | float) else str(number)
     if len(text) <= _LONGEST_PLAIN_INTEGER:
         return text

@@ -18,6 +18,7 @@ from .attributes import simplify
 from .failures import raise_client_error, raise_transport_error
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
@@ -142,7 +143,14 @@ def _new_client(settings: Settings) -> DynamoDBClient:
         ),
     )
     watch_attempts(client.meta.events)
+    client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
     return client
+
+
+def _forget_retry_after(response: tuple[AWSResponse, Any] | None, **_: object) -> None:
+    """The SDK would pause up to 5 s longer before each retry if the service asked, and outlive the function's timeout."""
+    if response is not None:
+        response[0].headers.pop("x-amz-retry-after", None)
 
 
 def _as_json(value: Any) -> Any:
@@ -159,4 +167,6 @@ def _with_decimals(value: Any) -> Any:
         return Decimal(repr(value))
     if isinstance(value, Mapping):
         return {name: _with_decimals(member) for name, member in value.items()}
+    if isinstance(value, set | frozenset):
+        return {_with_decimals(member) for member in value}
     return [_with_decimals(member) for member in value] if isinstance(value, list) else value
