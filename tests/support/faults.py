@@ -1,8 +1,8 @@
 """AWS failures on demand: a client's tries answered or broken off before anything reaches an engine.
 
-    with faulty(manager, answering(500, "InternalServerError")) as fault:
-        ...
-    assert fault.fired
+with faulty(manager, answering(500, "InternalServerError")) as fault:
+    ...
+assert fault.fired
 """
 
 import json
@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.model import OperationModel
 from moto.core.models import botocore_stubber
 
 from shared.database import DatabaseManager
@@ -39,17 +41,12 @@ def answering(status: int, code: str, headers: Mapping[str, str] | None = None, 
     """DynamoDB's own error answer, with the kind of message that must never reach a client."""
     text = message or f"User: arn:aws:iam::123456789012:role/k9 failed on resource: {TABLE_ARN}"
     document = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": text, "Message": text}
-
-    def answer(request: AWSPreparedRequest) -> AWSResponse:
-        body = _Body(json.dumps(document).encode())
-        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0", **(headers or {})}, body)
-
-    return answer
+    return lambda request: _response(request, status, json.dumps(document), headers or {})
 
 
 def garbled(status: int = 200, text: str = "<html>Bad gateway at k9-reports-test</html>") -> Fault:
     """An answer that is not DynamoDB's, as from a proxy in between."""
-    return lambda request: AWSResponse(request.url, status, {"content-type": "text/html"}, _Body(text.encode()))
+    return lambda request: _response(request, status, text, {"content-type": "text/html"})
 
 
 def raising(error: Exception) -> Fault:
@@ -64,7 +61,8 @@ def raising(error: Exception) -> Fault:
 @contextmanager
 def faulty(manager: DatabaseManager, fault: Fault, *, times: int | None = None) -> Iterator[Fired]:
     """Every try (or the first `times`) meets `fault`; moto sees the others alone, so that nothing is applied."""
-    events, count = manager.client.meta.events, Fired()
+    events: Any = manager.client.meta.events
+    count = Fired()
 
     def before_send(event_name: str, request: AWSPreparedRequest, **context: object) -> AWSResponse | None:
         if times is not None and count.fired >= times:
@@ -82,15 +80,37 @@ def faulty(manager: DatabaseManager, fault: Fault, *, times: int | None = None) 
 
 
 @contextmanager
-def recorded(manager: DatabaseManager) -> Iterator[list[str]]:
-    """The names of the operations that the manager's client sends, once per try."""
-    events, sent = manager.client.meta.events, []  # type: ignore[var-annotated]
+def requests_sent(manager: DatabaseManager) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The calls that the manager's client is asked for: operation and parameters."""
+    events: Any = manager.client.meta.events
+    sent: list[tuple[str, dict[str, Any]]] = []
 
-    def record(model: object, **_: object) -> None:
-        sent.append(str(getattr(model, "name", model)))
+    def record(params: dict[str, Any], model: OperationModel, **_: object) -> None:
+        sent.append((model.name, dict(params)))
 
-    events.register("before-call", record)
+    events.register("provide-client-params", record)
     try:
         yield sent
     finally:
+        events.unregister("provide-client-params", record)
+
+
+@contextmanager
+def recorded(manager: DatabaseManager) -> Iterator[list[str]]:
+    """The operations that the manager's client is asked for, by name."""
+    events: Any = manager.client.meta.events
+    operations: list[str] = []
+
+    def record(model: OperationModel, **_: object) -> None:
+        operations.append(model.name)
+
+    events.register("before-call", record)
+    try:
+        yield operations
+    finally:
         events.unregister("before-call", record)
+
+
+def _response(request: AWSPreparedRequest, status: int, text: str, headers: Mapping[str, str]) -> AWSResponse:
+    given: Any = dict(headers)
+    return AWSResponse(request.url, status, given, _Body(text.encode()))

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Runs K9 API on this machine; `./scripts/dev.sh --help` lists the options.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=lib/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
+
+ensure_environment .venv dev.txt
+ensure_environment .venv-store store.txt
+
+cd "$K9_ROOT"
+PYTHONPATH="$K9_ROOT/src:$K9_ROOT" exec .venv/bin/python -m scripts.local.dev "$@"

@@ -1,0 +1,54 @@
+"""The environment variables that the handlers read: the template's own, and where the embedded store is."""
+
+import os
+from collections.abc import MutableMapping
+
+from scripts.local.clients import DUMMY_KEY
+from scripts.local.identity import Pool
+from scripts.local.template import Deployment, Template
+
+ENVIRONMENT = "dev"
+"""The local tables carry the name of the development environment."""
+
+WEB_ORIGINS = tuple(
+    f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 4200, 5000, 5173, 8000, 8080)
+)
+"""Where web front ends are usually served during development."""
+
+
+def local_deployment(pool: Pool) -> Deployment:
+    return Deployment(ENVIRONMENT, pool.pool_id, (pool.client_id,), WEB_ORIGINS)
+
+
+def forget_aws(environ: MutableMapping[str, str]) -> None:
+    """Removes what could lead a local run to AWS, or a call to this machine through a proxy."""
+    for name in [name for name in environ if name.startswith(("AWS_", "DYNAMODB_", "COGNITO_"))]:
+        del environ[name]
+    environ["AWS_CONFIG_FILE"] = environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    environ["NO_PROXY"] = environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+
+def local_variables(template: Template, deployment: Deployment, pool: Pool, endpoint: str) -> dict[str, str]:
+    """For an environment that `forget_aws` has been over."""
+    return {
+        **template.environment_variables(deployment),
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+        "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
+        "AWS_REGION": deployment.region,
+        "AWS_DEFAULT_REGION": deployment.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "COGNITO_ISSUER": pool.issuer,
+        "COGNITO_JWKS_URL": pool.jwks_url(endpoint),
+    }
+
+
+def cloud_variables(template: Template, deployment: Deployment, profile: str | None) -> dict[str, str]:
+    """Credentials stay the caller's own."""
+    variables = {
+        **template.environment_variables(deployment),
+        "AWS_REGION": deployment.region,
+        "AWS_DEFAULT_REGION": deployment.region,
+    }
+    return {**variables, "AWS_PROFILE": profile} if profile else variables

@@ -1,0 +1,134 @@
+"""The HTTP API: who may call, from where, and what is logged about it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from scripts.local.template import Deployment, Template
+
+TEMPLATE = Template.load()
+DEPLOYMENT = Deployment("prod", "eu-west-1_Pool", ("one", "two"), ("https://app.example.com",), "eu-west-1")
+FUNCTIONS = TEMPLATE.resources("AWS::Serverless::Function")
+EVENTS = [event for body in FUNCTIONS.values() for event in body["Properties"]["Events"].values()]
+API: dict[str, Any] = TEMPLATE.resolver(DEPLOYMENT).resolve(
+    {name: TEMPLATE.api[name] for name in ("Auth", "CorsConfiguration", "DefaultRouteSettings")}
+)
+
+
+def test_the_default_authorizer_checks_the_pool_and_its_clients() -> None:
+    auth = API["Auth"]
+    assert auth["Authorizers"][auth["DefaultAuthorizer"]] == {
+        "IdentitySource": "$request.header.Authorization",
+        "JwtConfiguration": {
+            "issuer": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool",
+            "audience": ["one", "two"],
+        },
+    }
+
+
+def test_only_health_is_open() -> None:
+    assert [route.key for route in TEMPLATE.routes() if route.open] == ["GET /health"]
+
+
+def test_no_event_chooses_another_authorizer() -> None:
+    stated = [event["Properties"].get("Auth") for event in EVENTS]
+    assert [auth for auth in stated if auth is not None] == [{"Authorizer": "NONE"}]
+
+
+def test_every_event_belongs_to_the_one_api() -> None:
+    assert all(event["Type"] == "HttpApi" for event in EVENTS)
+    assert all(event["Properties"]["ApiId"] == {"Ref": "HttpApi"} for event in EVENTS)
+
+
+def test_no_route_takes_a_preflight_from_the_api() -> None:
+    assert not any(event["Properties"]["Method"].upper() in ("OPTIONS", "ANY") for event in EVENTS)
+
+
+def test_a_function_ends_before_its_integration_and_that_before_the_gateway() -> None:
+    timeouts = {event["Properties"]["TimeoutInMillis"] for event in EVENTS}
+    assert timeouts == {29_000}
+    assert {route.timeout for route in TEMPLATE.routes()} == {25}
+
+
+def test_cors() -> None:
+    cors = TEMPLATE.cors(DEPLOYMENT)
+    assert cors.origins == ("https://app.example.com",)
+    assert set(cors.methods) == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    assert set(cors.headers) == {"authorization", "content-type", "if-match", "idempotency-key"}
+    assert set(cors.expose) == {"ETag", "Location", "Retry-After", "X-Request-Id"}
+
+
+def test_cors_never_allows_credentials() -> None:
+    assert "AllowCredentials" not in API["CorsConfiguration"]
+
+
+def test_requests_are_throttled() -> None:
+    assert API["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert API["DefaultRouteSettings"]["ThrottlingBurstLimit"] > 0
+
+
+def test_access_logs_are_json_without_tokens_paths_or_callers() -> None:
+    text = TEMPLATE.api["AccessLogSettings"]["Format"]
+    assert set(re.findall(r"\$context\.([\w.]+)", text)) == {
+        "requestId",
+        "requestTimeEpoch",
+        "routeKey",
+        "status",
+        "responseLength",
+        "responseLatency",
+        "integrationLatency",
+        "integrationStatus",
+        "error.responseType",
+    }
+    assert json.loads(text)["route"] == "$context.routeKey"
+
+
+def test_logs_are_kept_for_a_limited_time() -> None:
+    groups = TEMPLATE.resources("AWS::Logs::LogGroup").values()
+    assert [group["Properties"]["RetentionInDays"] for group in groups] == [90, 90]
+
+
+def test_every_function_is_traced_and_logs_to_the_shared_group() -> None:
+    shared = TEMPLATE.document["Globals"]["Function"]
+    assert shared["Tracing"] == "Active"
+    assert shared["LoggingConfig"] == {"LogGroup": {"Ref": "FunctionLogs"}}
+    assert not any({"Tracing", "LoggingConfig"} & body["Properties"].keys() for body in FUNCTIONS.values())
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_every_function_runs_the_shared_code(function: str) -> None:
+    assert set(FUNCTIONS[function]["Properties"]) == {"Handler", "Role", "Events"}
+
+
+def test_environment_of_the_functions() -> None:
+    assert TEMPLATE.environment_variables(DEPLOYMENT) == {
+        "ENVIRONMENT": "prod",
+        "DYNAMODB_USERS_TABLE": "k9-users-prod",
+        "DYNAMODB_REPORTS_TABLE": "k9-reports-prod",
+        "DYNAMODB_EMBEDDINGS_TABLE": "k9-embeddings-prod",
+        "SIMILARITY_BUCKET": "k9-similarity-prod-000000000000",
+        "COGNITO_USER_POOL_ID": "eu-west-1_Pool",
+        "COGNITO_CLIENT_IDS": "one,two",
+        "COGNITO_TOKEN_USE": "id",
+        "ALLOWED_ORIGINS": "https://app.example.com",
+        "POWERTOOLS_SERVICE_NAME": "k9-api",
+        "POWERTOOLS_METRICS_NAMESPACE": "K9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("origin", "accepted"),
+    [
+        ("https://app.example.com", True),
+        ("http://localhost:3000", True),
+        ("*", True),
+        ("https://app.example.com/", False),
+        ("app.example.com", False),
+        ("", False),
+    ],
+)
+def test_allowed_origins_must_be_origins(origin: str, accepted: bool) -> None:
+    pattern = TEMPLATE.document["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, origin)) is accepted

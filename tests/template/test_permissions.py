@@ -1,0 +1,99 @@
+"""Every function has a role of its own, with exactly the actions and resources it uses."""
+
+from typing import Any
+
+import pytest
+
+from scripts.local.template import Deployment, Template
+
+TEMPLATE = Template.load()
+ROUTES = {route.key: route.function for route in TEMPLATE.routes()}
+
+USERS, REPORTS, EMBEDDINGS = (
+    f"arn:aws:dynamodb:us-east-1:000000000000:table/k9-{name}-dev" for name in ("users", "reports", "embeddings")
+)
+Grants = dict[str, set[str]]
+
+GRANTS: dict[str, Grants] = {
+    "GET /user/profile": {USERS: {"GetItem", "PutItem"}},
+    "PATCH /user/profile": {USERS: {"GetItem", "PutItem", "UpdateItem"}},
+    "POST /reports": {USERS: {"GetItem"}, REPORTS: {"PutItem"}},
+    "GET /reports": {f"{REPORTS}/index/UserReportsIndex": {"Query"}},
+    "GET /reports/{report_id}": {REPORTS: {"GetItem"}},
+    "PATCH /reports/{report_id}": {REPORTS: {"UpdateItem"}},
+    "DELETE /reports/{report_id}": {REPORTS: {"DeleteItem"}},
+    "GET /reports/{report_id}/favorites": {REPORTS: {"GetItem"}},
+    "PUT /reports/{report_id}/favorites": {REPORTS: {"UpdateItem"}},
+    "PUT /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
+    "DELETE /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
+    "GET /health": {USERS: {"GetItem"}, REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
+}
+
+
+def role_name(function: str) -> str:
+    role = TEMPLATE.resources("AWS::Serverless::Function")[function]["Properties"]["Role"]
+    name, attribute = role["Fn::GetAtt"]
+    assert attribute == "Arn"
+    return str(name)
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    role = TEMPLATE.resources("AWS::IAM::Role")[role_name(function)]["Properties"]
+    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+    resolved = TEMPLATE.resolver(Deployment("dev")).resolve(documents)
+    return [statement for document in resolved for statement in document["Statement"]]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def grants(function: str) -> Grants:
+    found: Grants = {}
+    for statement in statements(function):
+        for resource in listed(statement["Resource"]):
+            actions = {action.removeprefix("dynamodb:") for action in listed(statement["Action"])}
+            found[resource] = found.get(resource, set()) | actions
+    return found
+
+
+def test_the_table_of_grants_names_every_route() -> None:
+    assert set(GRANTS) == set(ROUTES)
+
+
+@pytest.mark.parametrize("route", sorted(GRANTS))
+def test_grants(route: str) -> None:
+    assert grants(ROUTES[route]) == GRANTS[route]
+
+
+@pytest.mark.parametrize("route", sorted(GRANTS))
+def test_statements_only_allow(route: str) -> None:
+    assert {statement["Effect"] for statement in statements(ROUTES[route])} == {"Allow"}
+
+
+def test_no_two_functions_share_a_role() -> None:
+    roles = [role_name(function) for function in ROUTES.values()]
+    assert len(set(roles)) == len(roles)
+
+
+def test_health_reads_only_its_reserved_key() -> None:
+    (statement,) = statements(ROUTES["GET /health"])
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["#health"]}}
+
+
+def test_roles_have_no_managed_policy_but_the_templates_own() -> None:
+    roles = TEMPLATE.resources("AWS::IAM::Role").values()
+    assert all(role["Properties"]["ManagedPolicyArns"] == [{"Ref": "TelemetryPolicy"}] for role in roles)
+
+
+def test_functions_bring_no_policy_beside_their_role() -> None:
+    functions = TEMPLATE.resources("AWS::Serverless::Function").values()
+    assert not any("Policies" in function["Properties"] for function in functions)
+
+
+def test_the_only_wildcard_is_x_rays() -> None:
+    (policy,) = TEMPLATE.resources("AWS::IAM::ManagedPolicy").values()
+    wild = [item for item in policy["Properties"]["PolicyDocument"]["Statement"] if item["Resource"] == "*"]
+    assert [item["Action"] for item in wild] == [["xray:PutTelemetryRecords", "xray:PutTraceSegments"]]
+    everywhere = [grant for function in ROUTES.values() for grant in grants(function).items()]
+    assert not any("*" in resource or "*" in "".join(actions) for resource, actions in everywhere)
