@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from .auth import Caller
 from .database.writes import Terms, WriteId
@@ -63,7 +63,7 @@ class Binder:
             return lambda request, caller: self._read_terms(request, caller)
         if name not in self._path_parameters:
             raise TypeError(f"{self._route}: nothing in a request is called {name!r}")
-        adapter = TypeAdapter(kind)
+        adapter = TypeAdapter(kind, config=ConfigDict(defer_build=True))
         return lambda request, caller: _read_path(request, name, adapter)
 
     def _read_terms(self, request: Request, caller: Caller | None) -> Terms:

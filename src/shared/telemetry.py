@@ -5,6 +5,7 @@ which might quote the input.
 """
 
 import hashlib
+import time
 import traceback
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from .scope import Scope
 
 SERVICE = "k9-api"
 NAMESPACE = "K9"
+_COUNTED = {401: ("auth_failures",), 429: ("throttles",)}
 
 
 @lru_cache(maxsize=1)
@@ -53,15 +55,30 @@ def log_request(
 
 
 def _metrics(route: str, status: int, milliseconds: float, scope: Scope) -> dict[str, Any]:
+    """The request's metrics as members of its log line, under the directive that has CloudWatch read them."""
+    values = {
+        "requests": 1,
+        "milliseconds": round(milliseconds, 3),
+        "consumed_capacity": scope.consumed_capacity,
+        **dict.fromkeys(_counted(status), 1),
+    }
+    directive = _directive(route, tuple(values))
+    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directive}, "route": route, **values}
+
+
+def _counted(status: int) -> tuple[str, ...]:
+    return ("faults",) if status >= 500 else _COUNTED.get(status, ())
+
+
+@lru_cache(maxsize=256)
+def _directive(route: str, names: tuple[str, ...]) -> Any:
+    """What CloudWatch is told about these metrics: the same for every request of a route, so it is made once."""
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     metrics.add_dimension("route", route)
-    metrics.add_metric("requests", MetricUnit.Count, 1)
-    metrics.add_metric("milliseconds", MetricUnit.Milliseconds, round(milliseconds, 3))
-    metrics.add_metric("consumed_capacity", MetricUnit.Count, scope.consumed_capacity)
-    for name, counted in (("auth_failures", status == 401), ("throttles", status == 429), ("faults", status >= 500)):
-        if counted:
-            metrics.add_metric(name, MetricUnit.Count, 1)
-    return dict(metrics.serialize_metric_set())
+    for name in names:
+        unit = MetricUnit.Milliseconds if name == "milliseconds" else MetricUnit.Count
+        metrics.add_metric(name, unit, 0)
+    return metrics.serialize_metric_set()["_aws"]["CloudWatchMetrics"]
 
 
 def describe_failure(error: BaseException) -> dict[str, Any]:

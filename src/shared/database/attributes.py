@@ -4,6 +4,7 @@ Numbers keep their value: what a float cannot hold exactly stays a Decimal. boto
 everything, wraps binaries, and refuses floats, so that every caller would walk the item a second time.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -44,7 +45,7 @@ def to_item(row: Mapping[str, Any]) -> Item:
 def from_attribute(attribute: AttributeValue) -> Any:
     """The Python value of an attribute value. Raises TypeError for a number or binary set: no table has one."""
     ((kind, value),) = attribute.items()
-    if kind in ("S", "BOOL", "B"):
+    if kind in ("S", "BOOL"):
         return value
     if kind == "N":
         return _number(value)
@@ -56,6 +57,8 @@ def from_attribute(attribute: AttributeValue) -> Any:
         return None
     if kind == "SS":
         return set(value)
+    if kind == "B":
+        return b64decode(value) if isinstance(value, str) else value
     raise TypeError(f"no value of the DynamoDB type {kind} is kept in these tables")
 
 
@@ -81,7 +84,7 @@ def _number(text: str) -> int | float | Decimal:
 
 
 def _number_text(number: float | Decimal) -> str:
-    """Without trailing zeros, which DynamoDB would count as digits; zero without the exponent that JSON lets it have."""
+    """Without trailing zeros, which DynamoDB would count as digits; zero without the exponent that JSON may give it."""
     if not number:
         return "0"
     text = repr(number) if isinstance(number, int | float) else str(number)

@@ -3,6 +3,7 @@
 from typing import NoReturn, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 from ..errors import OutcomeUnknown, PayloadTooLarge, TooManyRequests, Unavailable
@@ -13,7 +14,7 @@ _THROTTLES = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException", "Throttling"}
 )
 _ITEM_TOO_LARGE = "maximum allowed size"
-_LOST_ANSWERS = (HTTPClientError, ResponseParserError)
+_NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError)
 
 
 class ConditionRefused(Exception):
@@ -42,9 +43,11 @@ def raise_client_error(error: ClientError, attempts: Attempts, *, is_write: bool
     raise error
 
 
-def raise_transport_error(error: BotoCoreError, attempts: Attempts, *, is_write: bool) -> NoReturn:
-    """Raise what a call without a usable answer means: 503, or the error itself where nothing was ever sent."""
-    if not isinstance(error, _LOST_ANSWERS):
+def raise_transport_error(
+    error: BotoCoreError | ResponseParserError, attempts: Attempts, *, is_write: bool
+) -> NoReturn:
+    """Raise what a call without a usable answer means: 503, or the error itself where no call could be made at all."""
+    if not isinstance(error, _NO_ANSWERS):
         raise error
     unknown = is_write and (attempts.may_have_been_applied or isinstance(error, ResponseParserError))
     raise (OutcomeUnknown() if unknown else _no_answer()) from error

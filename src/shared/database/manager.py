@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from ..config import Settings, get_settings
 from ..models.json_value import find_fault
@@ -18,12 +19,8 @@ from .attributes import simplify
 from .failures import raise_client_error, raise_transport_error
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
-
-CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 1, 3, 3
-_CONNECTIONS = 50
 
 Operation = Literal["get_item", "put_item", "update_item", "delete_item", "query"]
 _READS = frozenset({"get_item", "query"})
@@ -52,7 +49,9 @@ class DatabaseManager:
         if self._client is None:
             with self._lock:
                 if self._client is None:
-                    self._client = _new_client(self.settings)
+                    from .client import new_client  # the SDK takes as long to import as all the rest
+
+                    self._client = new_client(self.settings)
         return self._client
 
     def call(self, operation: Operation, **parameters: Any) -> dict[str, Any]:
@@ -70,7 +69,7 @@ class DatabaseManager:
             answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
         except ClientError as error:
             raise_client_error(error, attempts, is_write=operation not in _READS)
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise_transport_error(error, attempts, is_write=operation not in _READS)
         finally:
             current_attempts.reset(token)
@@ -124,33 +123,6 @@ class DatabaseManager:
 def default_manager() -> DatabaseManager:
     """The process's own manager, configured by the environment."""
     return DatabaseManager()
-
-
-def _new_client(settings: Settings) -> DynamoDBClient:
-    import boto3
-    from botocore.config import Config
-
-    client = boto3.client(
-        "dynamodb",
-        region_name=settings.dynamodb_region,
-        endpoint_url=settings.dynamodb_endpoint,
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            max_pool_connections=_CONNECTIONS,
-            parameter_validation=False,  # every parameter is composed here, from values already validated
-        ),
-    )
-    watch_attempts(client.meta.events)
-    client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
-    return client
-
-
-def _forget_retry_after(response: tuple[AWSResponse, Any] | None, **_: object) -> None:
-    """The SDK would pause up to 5 s longer before each retry if the service asked, and outlive the function's timeout."""
-    if response is not None:
-        response[0].headers.pop("x-amz-retry-after", None)
 
 
 def _as_json(value: Any) -> Any:

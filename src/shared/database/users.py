@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import FieldError, InvalidRequest, PreconditionFailed, Unavailable
 from ..models.json_value import JsonObject
@@ -89,7 +89,7 @@ def merge_patch(target: object, patch: object) -> Any:
     return merged
 
 
-_PREFERENCES: TypeAdapter[JsonObject] = TypeAdapter(Preferences)
+_PREFERENCES: TypeAdapter[JsonObject] = TypeAdapter(Preferences, config=ConfigDict(defer_build=True))
 
 
 def _checked(preferences: JsonObject) -> JsonObject:

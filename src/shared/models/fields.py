@@ -1,4 +1,7 @@
-"""Constrained field types that several models share."""
+"""Constrained field types and model bases that all subjects share.
+
+Models build their validators on first use (`defer_build`): a function imports every model and needs two or three.
+"""
 
 import re
 import uuid
@@ -16,7 +19,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 class RequestModel(BaseModel):
     """A request body: no coercion, no member that is not declared (which closes mass assignment)."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class PatchModel(RequestModel):
@@ -32,7 +35,7 @@ class PatchModel(RequestModel):
 class ResponseModel(BaseModel):
     """A response body, built from values that are known to be valid."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 def _not_blank(text: str) -> str:

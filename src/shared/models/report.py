@@ -32,7 +32,7 @@ ReportId = Annotated[str, StringConstraints(min_length=1, max_length=128), After
 class DBReport(BaseModel):
     """A row of the reports table. Timestamps are RFC 3339 in UTC; `version` counts the changes, from 1."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     id: ReportId = Field(default_factory=new_id)
     user_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -117,7 +117,7 @@ class Favorites(ResponseModel):
 class ListReports(BaseModel):
     """The query of `GET /reports`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
     cursor: Annotated[str, Field(max_length=1024)] | None = None

@@ -26,7 +26,7 @@ HttpsUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://
 class DBUser(BaseModel):
     """A row of the users table. `user_id` is the token's `sub`; `models` is kept by the embeddings."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     user_id: Annotated[str, Field(min_length=1, max_length=128)]
     name: str | None = None

@@ -1,0 +1,108 @@
+"""The DynamoDB client of the request path: botocore's own, made and run without what this service never needs.
+
+Answers are taken as the JSON they are rather than walked shape by shape; the User-Agent is one text rather than built
+anew twice a call; making the client looks up one service rather than listing the folders of all. `benchmarks/` measures
+what that is worth.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import botocore
+import botocore.session
+from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.parsers import ResponseParserError, ResponseParserFactory
+
+from .. import __version__
+from ..config import Settings
+from .attempts import watch_attempts
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SERVICE = "dynamodb"
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 1, 3, 3
+_CONNECTIONS = 50
+
+
+def new_client(settings: Settings) -> DynamoDBClient:
+    """A client with bounded tries, whose every try is counted."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", _OneServiceLoader(session.get_config_variable("data_path")))
+    session.register_component("response_parser_factory", _PlainParserFactory())
+    client: Any = session.create_client(
+        SERVICE,
+        region_name=settings.dynamodb_region,
+        endpoint_url=settings.dynamodb_endpoint,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+            parameter_validation=False,  # every parameter is composed here, from values already validated
+            user_agent=f"k9-api/{__version__} Botocore/{botocore.__version__}",
+        ),
+    )
+    watch_attempts(client.meta.events)
+    client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
+    made: DynamoDBClient = client
+    return made
+
+
+class _OneServiceLoader(Loader):
+    """botocore's data files, without a look at every service's folder to learn that this one exists."""
+
+    def __init__(self, data_path: str | None) -> None:
+        super().__init__(extra_search_paths=[data_path] if data_path else None)
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return [SERVICE]
+
+
+class _PlainParserFactory(ResponseParserFactory):
+    def create_parser(self, protocol_name: str) -> Any:
+        return _PlainParser(super().create_parser(protocol_name))
+
+
+class _PlainParser:
+    """Takes a successful answer as the JSON it is: DynamoDB's answers have no other type but binaries (base64 text).
+
+    An error keeps botocore's parser, which reads codes and the old item of a refused condition.
+    """
+
+    def __init__(self, errors: Any) -> None:
+        self._errors = errors
+
+    def parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:
+        if response["status_code"] != 200:
+            parsed: dict[str, Any] = self._errors.parse(response, shape)
+            return parsed
+        headers = response["headers"]
+        return {
+            **_json_object(response["body"]),
+            "ResponseMetadata": {
+                "RequestId": headers.get("x-amzn-requestid", ""),
+                "HTTPStatusCode": 200,
+                "HTTPHeaders": {name.lower(): value for name, value in headers.items()},
+            },
+        }
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        raise ResponseParserError("an answer of DynamoDB is not JSON") from error
+    if not isinstance(answer, dict):
+        raise ResponseParserError("an answer of DynamoDB is not a JSON object")
+    return answer
+
+
+def _forget_retry_after(response: tuple[AWSResponse, Any] | None, **_: object) -> None:
+    """If the service asked, the SDK would pause up to 5 s longer before each retry, and outlive the function."""
+    if response is not None:
+        response[0].headers.pop("x-amz-retry-after", None)
