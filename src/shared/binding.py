@@ -25,11 +25,12 @@ _NAMESPACE = uuid.UUID("6f1c2f0e-5f0b-4c55-9d39-0d5c3f5d7a11")
 """Namespace of the UUIDs that stand for idempotency keys (RFC 9562, section 5.5); it must never change."""
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_ENTITY_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAG_LIST = re.compile(rf"\s*{_TAG}\s*(?:,\s*{_TAG}\s*)*")
 _MAX_TAGS = 100
 """Operands that DynamoDB's IN takes."""
 
-_VERSION = re.compile(r"[1-9][0-9]{0,15}")
+_VERSION = re.compile(r'"[1-9][0-9]{0,15}"')
 _JSON_TYPES = re.compile(r"application/([a-z0-9.+_-]+\+)?json|text/json|text/plain|application/x-www-form-urlencoded")
 
 Source = Callable[[Request, Caller | None], Any]
@@ -42,7 +43,7 @@ class Binder:
         hints = get_type_hints(function, include_extras=True)
         self._route = f"{method} {path}"
         self._path_parameters = frozenset(re.findall(r"{(\w+)}", path))
-        self.types = {name: hints[name] for name in inspect.signature(function).parameters}
+        self.types = {name: hints.get(name) for name in inspect.signature(function).parameters}
         self._sources = {name: self._source(name, kind) for name, kind in self.types.items()}
         missing = self._path_parameters - self.types.keys()
         if missing:
@@ -53,6 +54,8 @@ class Binder:
         return {name: source(request, caller) for name, source in self._sources.items()}
 
     def _source(self, name: str, kind: Any) -> Source:
+        if kind is None:
+            raise TypeError(f"{self._route}: the parameter {name!r} has no type")
         if name == "caller":
             return lambda request, caller: caller
         if name == "body":
@@ -149,11 +152,11 @@ def _read_versions(if_match: str | None) -> Collection[int] | None:
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    tags = [_ENTITY_TAG.fullmatch(part) for part in if_match.split(",")]
-    if not all(tags) or len(tags) > _MAX_TAGS:
+    tags = re.findall(_TAG, if_match) if _TAG_LIST.fullmatch(if_match) else []
+    if not 0 < len(tags) <= _MAX_TAGS:
         reason = f'must be * or up to {_MAX_TAGS} entity tags in double quotes, such as "3"'
         raise MalformedRequest("The If-Match header cannot be read.", errors=[_fault("header", ["if-match"], reason)])
-    return frozenset(int(tag[2]) for tag in tags if tag and not tag[1] and _VERSION.fullmatch(tag[2]))
+    return frozenset(int(tag.strip('"')) for tag in tags if _VERSION.fullmatch(tag))
 
 
 def _invalid(part: str, error: ValidationError, *prefix: str) -> InvalidRequest:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, DBReport, ReportRepository
 from shared.http import Endpoint
 from tests.support.api import Answer, Api, all_endpoints, encoded
 
@@ -74,3 +74,15 @@ def every_row(manager: DatabaseManager) -> dict[str, list[Any]]:
     settings = manager.settings
     tables = (settings.users_table, settings.reports_table, settings.embeddings_table)
     return {table: sorted(manager.client.scan(TableName=table)["Items"], key=repr) for table in tables}
+
+
+def rows_of(manager: DatabaseManager, owner: str, table: str | None = None) -> list[Any]:
+    tables = every_row(manager)
+    chosen = tables.values() if table is None else [tables[table]]
+    return [row for rows in chosen for row in rows if row.get("user_id") == {"S": owner}]
+
+
+def insert(owner: str, report_id: str = REPORT, **fields: Any) -> DBReport:
+    """A report of `owner` under that very id, put there behind the API's back."""
+    row = {"title": "Secret title", "author": "Secret author", "favorites": {PRODUCT, "secret product"}, **fields}
+    return ReportRepository.create_report(DBReport(id=report_id, user_id=owner, **row))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -33,10 +34,10 @@ class Logged:
 
 @pytest.fixture
 def logged(capfd: pytest.CaptureFixture[str]) -> Iterator[Logged]:
-    """The logger keeps the stdout of its first use, which is another test's; here it gets a stream of its own."""
+    """The logger keeps the stdout of its first use, which may be another test's, and closed; here it gets its own."""
     handler = get_logger().registered_handler
     assert isinstance(handler, logging.StreamHandler)
     stream = StringIO()
-    before = handler.setStream(stream)
+    handler.stream = stream
     yield Logged(stream, capfd)
-    handler.setStream(before)
+    handler.stream = sys.__stdout__

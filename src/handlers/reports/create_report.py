@@ -4,6 +4,7 @@ from shared.auth import Caller
 from shared.database import ReportRepository, Terms, UserRepository
 from shared.errors import NotFound
 from shared.http import endpoint
+from shared.models.fields import MAX_NAME
 from shared.models.report import CreateReport, DBReport, Report
 
 
@@ -22,4 +23,4 @@ def _author(caller: Caller) -> str:
         name = UserRepository.get_user(caller.user_id).name
     except NotFound:
         name = caller.name
-    return name or ""
+    return (name or "")[:MAX_NAME]  # a row that no request wrote may hold more

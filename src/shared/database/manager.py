@@ -104,7 +104,7 @@ class DatabaseManager:
 
         Raises ValueError, with a JSON Pointer, for what DynamoDB cannot hold.
         """
-        fault = find_fault(_as_json(value))
+        fault = find_fault(_as_json(value), is_item=isinstance(value, Mapping))
         if fault:
             raise ValueError(f"{fault.pointer or 'the value'} {fault.reason}")
         return _with_decimals(value)

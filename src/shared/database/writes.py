@@ -165,17 +165,17 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
 
 def _put(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write: WriteId) -> Row:
     entry = write.entry(row["updated_at"])
-    stored = {**row, REGISTER[0]: entry, _CREATED_BY: entry}
+    item = to_item({**row, REGISTER[0]: entry, _CREATED_BY: entry})
     guard = conditions.absent(next(iter(target.key)))
     manager.call(
         "put_item",
         TableName=target.table,
-        Item=to_item(stored),
+        Item=item,
         ConditionExpression=guard.expression,
         ExpressionAttributeNames=guard.names,
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )
-    return stored
+    return from_item(item)  # as every later read gives it, numbers above all
 
 
 def _try_update(manager: DatabaseManager, target: Target, change: Change, clock: str, terms: Terms) -> Row:

@@ -29,9 +29,9 @@ class Fault:
     reason: str
 
 
-def find_fault(document: object) -> Fault | None:
-    """The first thing in `document` that cannot be stored, or None."""
-    return next(_faults(document, (), 0), None)
+def find_fault(document: object, *, is_item: bool = False) -> Fault | None:
+    """The first thing in `document` that cannot be stored, or None; an item's own members are no level of nesting."""
+    return next(_faults(document, (), -1 if is_item else 0), None)
 
 
 def stored_size(value: object) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from .fields import Name, PatchModel, ResponseModel, now
+from .fields import MAX_NAME, Name, PatchModel, ResponseModel, now
 from .json_value import JsonObject, storable_within
 
 MAX_PREFERENCES_BYTES = 64 * 1024
@@ -29,7 +29,7 @@ class DBUser(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     user_id: Annotated[str, Field(min_length=1, max_length=128)]
-    name: str | None = None
+    name: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     email: str | None = None
     avatar_url: str | None = None
     preferences: Preferences = Field(default_factory=dict)
