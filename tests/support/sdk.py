@@ -6,12 +6,12 @@ from functools import lru_cache
 import pytest
 from botocore.loaders import create_loader
 
-from shared.database import client
+from shared.database.sdk_data import OneServiceLoader
 
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_loader() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lru_cache(create_loader))
-        patch.setattr("shared.database.client._OneServiceLoader", lru_cache(client._OneServiceLoader))
+        patch.setattr("shared.database.client.OneServiceLoader", lru_cache(OneServiceLoader))
         yield

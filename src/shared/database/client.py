@@ -1,8 +1,7 @@
 """The DynamoDB client of the request path: botocore's own, made and run without what this service never needs.
 
 Answers are taken as the JSON they are rather than walked shape by shape; the User-Agent is one text rather than built
-anew twice a call; making the client looks up one service rather than listing the folders of all. `benchmarks/` measures
-what that is worth.
+anew twice a call; the SDK's data files are read for one service (`sdk_data`). `benchmarks/` measures what that saves.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import botocore
 import botocore.session
 from botocore.config import Config
-from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 
 from .. import __version__
 from ..config import Settings
 from .attempts import watch_attempts
+from .sdk_data import SERVICE, OneServiceLoader
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SERVICE = "dynamodb"
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 1, 3, 3
 _CONNECTIONS = 50
 
@@ -32,7 +30,8 @@ _CONNECTIONS = 50
 def new_client(settings: Settings) -> DynamoDBClient:
     """A client with bounded tries, whose every try is counted."""
     session = botocore.session.Session()
-    session.register_component("data_loader", _OneServiceLoader(session.get_config_variable("data_path")))
+    if session.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
+        session.register_component("data_loader", OneServiceLoader())
     session.register_component("response_parser_factory", _PlainParserFactory())
     client: Any = session.create_client(
         SERVICE,
@@ -51,16 +50,6 @@ def new_client(settings: Settings) -> DynamoDBClient:
     client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
     made: DynamoDBClient = client
     return made
-
-
-class _OneServiceLoader(Loader):
-    """botocore's data files, without a look at every service's folder to learn that this one exists."""
-
-    def __init__(self, data_path: str | None) -> None:
-        super().__init__(extra_search_paths=[data_path] if data_path else None)
-
-    def list_available_services(self, type_name: str) -> list[str]:
-        return [SERVICE]
 
 
 class _PlainParserFactory(ResponseParserFactory):
