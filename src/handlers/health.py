@@ -14,5 +14,6 @@ def handler() -> Health:
     failing = failing_tables(default_manager())
     if failing:
         faults = [FieldError(f"/tables/{subject}", "does not answer") for subject in failing]
-        raise Unavailable(f"K9 API {__version__}: not every table answers.", errors=faults)
+        cause = next(iter(failing.values()))
+        raise Unavailable(f"K9 API {__version__}: not every table answers.", errors=faults) from cause
     return Health(status="ok", version=__version__)

@@ -78,6 +78,8 @@ class Binder:
 
 def _read_body(request: Request, model: type[BaseModel]) -> BaseModel:
     _check_content_type(request.header("content-type"))
+    if (request.header("content-encoding") or "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("A compressed body cannot be read. Send it without Content-Encoding.")
     document = _parse(request.body())
     try:
         return model.model_validate(document)

@@ -34,7 +34,8 @@ class Request:
 
     @classmethod
     def of(cls, event: Event, request_id: str) -> "Request":
-        """The request of an event. Raises MalformedRequest for a query that cannot be read."""
+        """The request of an event. Raises MalformedRequest for an unreadable query, PayloadTooLarge for a long body."""
+        _check_size(len(event.get("body") or "") * (3 if event.get("isBase64Encoded") else 4) // 4 - 2)
         return _read_v2(event, request_id) if event.get("version") == "2.0" else _read_v1(event, request_id)
 
     def header(self, name: str) -> str | None:
@@ -45,11 +46,7 @@ class Request:
     def body(self) -> bytes:
         """The decoded body. Raises PayloadTooLarge, or MalformedRequest for wrong base64."""
         raw = self.event.get("body") or ""
-        if self.event.get("isBase64Encoded"):
-            _check_size(len(raw) * 3 // 4 - 2)
-            content = _decoded(raw)
-        else:
-            content = raw.encode("utf-8", "surrogatepass")
+        content = _decoded(raw) if self.event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
         _check_size(len(content))
         return content
 

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from .auth import Caller, authenticate
 from .binding import Binder
 from .config import ConfigurationError, get_settings
-from .errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, Unauthenticated, render_problem
+from .errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, TooManyRequests, Unauthenticated, render_problem
 from .events import Event, Request, event_path, gateway_request_id
 from .models import json_text
 from .scope import Scope, request_scope
-from .telemetry import describe_failure, digest, log_request
+from .telemetry import describe_causes, describe_failure, digest, log_request
 
 Response = dict[str, Any]
 EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id"
@@ -124,9 +124,11 @@ def endpoint(
 
 def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
     problem = render_problem(error, instance=event_path(event), request_id=request_id)
-    details = {"problem": error.slug}
+    details: dict[str, Any] = {"problem": error.slug}
     if isinstance(error, Unauthenticated):
         details["reason"] = error.reason
+    if error.__cause__ is not None and (error.status >= 500 or error.status == TooManyRequests.status):
+        details |= describe_causes(error.__cause__)
     return _Outcome(
         error.status, json_text.dumps(problem), {"Content-Type": PROBLEM_CONTENT_TYPE, **error.headers}, details
     )

@@ -81,11 +81,18 @@ def _directive(route: str, names: tuple[str, ...]) -> Any:
     return metrics.serialize_metric_set()["_aws"]["CloudWatchMetrics"]
 
 
-def describe_failure(error: BaseException) -> dict[str, Any]:
-    """Type and place of an unexpected exception and of what caused it, without any message."""
+def describe_causes(error: BaseException) -> dict[str, Any]:
+    """The types of an exception and of what caused it, and AWS's code where it is one of AWS's; no message."""
     return {
         "exception": [type(link).__name__ for link in _chain(error)],
         "error_code": next((code for link in _chain(error) if (code := _aws_code(link))), None),
+    }
+
+
+def describe_failure(error: BaseException) -> dict[str, Any]:
+    """Type and place of an unexpected exception and of what caused it, without any message."""
+    return {
+        **describe_causes(error),
         "stack": [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ],

@@ -5,13 +5,14 @@ writers in before it does.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from shared.database import DBReport, DBUser, ReportRepository, Terms, UserRepository
-from shared.errors import NotFound, OutcomeUnknown, PreconditionFailed
+from shared.errors import ApiError, NotFound, OutcomeUnknown, PreconditionFailed
 from tests.support.engines import Engine
 from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 
@@ -130,20 +131,52 @@ def test_a_delete_happens_once(
     proxy: LossyProxy, lossy: ReportRepository, reports: ReportRepository, report: DBReport, alice: str
 ) -> None:
     proxy.lose("DeleteItem", times=2)
-    lossy.delete_report(report.id, alice, versions=[1])
+    lossy.delete_report(report.id, alice)
     assert proxy.fired == 2
     with pytest.raises(NotFound):
         reports.get_report(report.id, alice)
 
 
-def test_a_foreign_delete_is_refused_also_after_a_loss(
-    proxy: LossyProxy, lossy: ReportRepository, reports: ReportRepository, report: DBReport, alice: str, bob: str
+def test_a_delete_of_one_version_is_unknown(
+    proxy: LossyProxy, lossy: ReportRepository, reports: ReportRepository, report: DBReport, alice: str
 ) -> None:
+    """The row is gone, but another may have deleted it, at another version."""
     proxy.lose("DeleteItem")
-    with pytest.raises(NotFound):
-        lossy.delete_report(report.id, bob)
+    with pytest.raises(OutcomeUnknown):
+        lossy.delete_report(report.id, alice, versions=[1])
     assert proxy.fired == 1
+    with pytest.raises(NotFound):
+        reports.get_report(report.id, alice)
+
+
+@pytest.mark.parametrize("versions", [None, [1]])
+def test_a_loss_does_not_tell_foreign_from_missing(
+    proxy: LossyProxy,
+    lossy: ReportRepository,
+    reports: ReportRepository,
+    report: DBReport,
+    alice: str,
+    bob: str,
+    versions: list[int] | None,
+) -> None:
+    """Of a delete and of an update: the same answer for both rows, and the foreign one stays as it is."""
+    answers = []
+    for report_id in (report.id, str(uuid.uuid4())):
+        proxy.lose("DeleteItem")
+        answers.append(_outcome(partial(lossy.delete_report, report_id, bob, versions)))
+        assert proxy.fired == 1
+        proxy.lose("UpdateItem")
+        answers.append(_outcome(partial(lossy.update_report, report_id, bob, {"title": "X"}, Terms(versions=versions))))
+        assert proxy.fired == 1
+    assert answers[:2] == answers[2:]
     assert reports.get_report(report.id, alice) == report
+
+
+def _outcome(call: Callable[[], object]) -> str:
+    try:
+        return repr(call())
+    except ApiError as error:
+        return repr(error)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +221,28 @@ def test_a_profile_is_created_once(engine: Engine, proxy: LossyProxy, users: Use
     assert proxy.fired == 2
     assert users.get_user(user_id) == seen
     assert seen.version == 1
+
+
+@pytest.mark.parametrize("changes", [{"name": "B"}, {"preferences": {"b": 2}}], ids=["plain", "merge"])
+def test_a_profile_changes_once(
+    engine: Engine, proxy: LossyProxy, users: UserRepository, changes: dict[str, Any]
+) -> None:
+    user_id = str(uuid.uuid4())
+    users.create_user(DBUser(user_id=user_id, name="A", preferences={"a": 1}))
+    proxy.lose("UpdateItem", times=2)
+    changed = UserRepository(engine.manager(proxy.endpoint)).update_user(user_id, changes)
+    assert proxy.fired == 2
+    assert changed.version == 2
+    assert users.get_user(user_id) == changed
+
+
+def test_a_merge_after_a_loss_does_not_undo_another(engine: Engine, proxy: LossyProxy, users: UserRepository) -> None:
+    user_id = str(uuid.uuid4())
+    users.create_user(DBUser(user_id=user_id))
+    proxy.lose("UpdateItem", between=lambda: users.update_user(user_id, {"preferences": {"theirs": 1, "mine": None}}))
+    UserRepository(engine.manager(proxy.endpoint)).update_user(user_id, {"preferences": {"mine": 1}})
+    assert proxy.fired == 1
+    assert users.get_user(user_id).preferences == {"theirs": 1}
 
 
 def test_a_lost_read_is_read_again(proxy: LossyProxy, lossy: ReportRepository, report: DBReport, alice: str) -> None:

@@ -254,7 +254,7 @@ def test_a_row_from_before_the_bookkeeping_is_changed(
         Item={"id": f"old-{alice}", "user_id": alice, "title": "Old", "created_at": "2020-01-01T00:00:00.000000Z"}
     )
     changed = reports.update_report(f"old-{alice}", alice, {"title": "New"})
-    assert (changed.title, changed.version) == ("New", 1)
+    assert (changed.title, changed.version, changed.date) == ("New", 2, "2020-01-01")
     assert reports.add_favorite(f"old-{alice}", alice, "p").favorites == {"p"}
 
 

@@ -231,6 +231,19 @@ def a_lost_delete_succeeds(world: World) -> bool:
         return not raises_any(lambda: world.reports.delete_report(report.id, "alice"))
 
 
+def a_lost_conditional_delete_is_unknown(world: World) -> bool:
+    """Another may have deleted another version of the row."""
+    report = world.report()
+    with faulty(world.manager, lost_after(lambda: None), times=1):
+        return raises(OutcomeUnknown, lambda: world.reports.delete_report(report.id, "alice", versions=[1]))
+
+
+def a_foreign_delete_tells_nothing(world: World) -> bool:
+    """Neither its version nor that it exists."""
+    report = world.report()
+    return raises(NotFound, lambda: world.reports.delete_report(report.id, "bob", versions=[2]))
+
+
 def a_delete_of_nothing_is_refused(world: World) -> bool:
     """Every delete of a missing row would otherwise pass for one whose answer got lost."""
     return raises(NotFound, lambda: world.reports.delete_report(str(uuid.uuid4()), "alice"))
@@ -347,7 +360,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_create_spares_a_foreign_row,
     ),
     (
-        Source(reports.ReportRepository, "add_favorite", "conditions.room_for(product_id, MAX_FAVORITES) & ", ""),
+        Source(reports.ReportRepository, "add_favorite", "else room & ~", "else ~"),
         favorites_are_capped,
     ),
     (
@@ -355,7 +368,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_repeated_favorite_writes_nothing,
     ),
     (
-        Source(users.UserRepository, "_merge", "replace(terms, versions=expected)", "terms"),
+        Source(users.UserRepository, "_merge", "replace(terms, versions=[user.version])", "terms"),
         a_merge_keeps_what_another_wrote_meanwhile,
     ),
     # Where a row is judged here.
@@ -367,26 +380,35 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         Source(writes, "_refusing_row", " and _is_owned(refusal.row, target)", ""),
         a_foreign_row_cannot_be_updated,
     ),
-    (in_delete(" or not _is_owned(refusal.row, target)", ""), a_foreign_row_cannot_be_deleted),
+    (in_delete(" and _is_owned(refusal.row, target)", ""), a_foreign_delete_tells_nothing),
     (in_create(" and _is_owned(existing, target)", ""), a_create_shows_no_foreign_row_of_the_same_write),
     (in_create(" and _is_entry(existing.get(_CREATED_BY), write)", ""), a_create_over_an_own_row_is_refused),
     (Source(writes, "ensure", " or not _is_owned(refusal.row, target)", ""), an_ensure_shows_no_foreign_row),
     (Source(writes, "_is_owned", 'row.get("user_id") == target.user_id', "True"), a_foreign_row_cannot_be_updated),
     # Where a refusal is read.
-    (in_is_done("if _has_entry(row, terms.write):", "if False:"), a_repeated_write_is_recognised),
+    (in_is_done("if has_made(row, terms.write):", "if False:"), a_repeated_write_is_recognised),
     (
         in_is_done("refusal.may_have_been_applied and _pushed_out(row, clock)", "False"),
         an_outcome_that_cannot_be_known_is_not_guessed,
     ),
-    (in_is_done(' and row.get("version") not in terms.versions', " and False"), a_stale_version_cannot_be_updated),
+    (
+        in_is_done(' and row.get("version", FIRST_VERSION) not in terms.versions', " and False"),
+        a_stale_version_cannot_be_updated,
+    ),
     (in_is_done(" and terms.guard.is_settled(row)", " and False"), a_repeated_favorite_writes_nothing),
     (Source(writes, "_is_entry", "fingerprint != write.fingerprint", "False"), one_write_has_one_content),
     (
         Source(writes, "_later_than", "current if current > last else", "current if True else"),
         a_row_from_the_future_changes,
     ),
-    (in_delete("if refusal.row is None and refusal.may_have_been_applied", "if False"), a_lost_delete_succeeds),
-    (in_delete(" and refusal.may_have_been_applied", ""), a_delete_of_nothing_is_refused),
+    (in_delete("if not refusal.may_have_been_applied", "if True"), a_lost_delete_succeeds),
+    (in_delete("if not refusal.may_have_been_applied", "if False"), a_delete_of_nothing_is_refused),
+    (
+        in_delete(
+            "if versions is not None:\n            raise OutcomeUnknown", "if False:\n            raise OutcomeUnknown"
+        ),
+        a_lost_conditional_delete_is_unknown,
+    ),
     (
         Source(reports, "_is_favorite_or_fits", " and len(favorites) >= MAX_FAVORITES", " and False"),
         favorites_are_capped,

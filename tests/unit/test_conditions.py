@@ -43,9 +43,9 @@ def test_each_condition() -> None:
         "#user_id = :caller", {"#user_id": "user_id"}, {":caller": {"S": "alice"}}
     )
     versions = {":version_0": {"N": "1"}, ":version_1": {"N": "3"}}
-    assert conditions.at_version({3, 1}) == Condition(
-        "#version IN (:version_0, :version_1)", {"#version": "version"}, versions
-    )
+    either = "(#version IN (:version_0, :version_1) OR attribute_not_exists(#version))"
+    assert conditions.at_version({3, 1}) == Condition(either, {"#version": "version"}, versions)
+    assert conditions.at_version({3}).expression == "#version IN (:version_0)"
     assert conditions.older_than("now").expression == "(attribute_not_exists(#updated_at) OR #updated_at < :now)"
     assert conditions.favorite("p").values == {":product_id": {"S": "p"}}
     assert conditions.room_for("p", 5).values == {":limit": {"N": "5"}, ":product_id": {"S": "p"}}

@@ -2,7 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import Terms, UserRepository
-from shared.errors import NotFound
+from shared.errors import NotFound, PreconditionFailed
 from shared.http import endpoint
 from shared.models.user import Profile, UpdateProfile
 
@@ -15,6 +15,8 @@ def handler(caller: Caller, body: UpdateProfile, terms: Terms) -> Profile:
     try:
         user = UserRepository.update_user(caller.user_id, body, terms)
     except NotFound:
+        if terms.versions is not None:
+            raise PreconditionFailed("There is no profile yet, hence no version of it. Read it first.") from None
         UserRepository.ensure_user(user_from_claims(caller))
         user = UserRepository.update_user(caller.user_id, body, terms)
     return Profile.of(user)

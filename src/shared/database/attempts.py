@@ -8,10 +8,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 from botocore.hooks import BaseEventHooks
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, CredentialRetrievalError)
 
 
 @dataclass(slots=True)

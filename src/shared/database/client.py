@@ -29,11 +29,7 @@ _CONNECTIONS = 50
 
 def new_client(settings: Settings) -> DynamoDBClient:
     """A client with bounded tries, whose every try is counted."""
-    session = botocore.session.Session()
-    if session.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
-        session.register_component("data_loader", OneServiceLoader())
-    session.register_component("response_parser_factory", _PlainParserFactory())
-    client: Any = session.create_client(
+    client: Any = _pared_down_session().create_client(
         SERVICE,
         region_name=settings.dynamodb_region,
         endpoint_url=settings.dynamodb_endpoint,
@@ -50,6 +46,17 @@ def new_client(settings: Settings) -> DynamoDBClient:
     client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
     made: DynamoDBClient = client
     return made
+
+
+def _pared_down_session() -> botocore.session.Session:
+    """A session for this one client. Its credentials come from a whole one, whose providers may need other services
+    (STS for an assumed role, SSO)."""
+    whole, pared_down = botocore.session.Session(), botocore.session.Session()
+    pared_down.register_component("credential_provider", whole.get_component("credential_provider"))
+    pared_down.register_component("response_parser_factory", _PlainParserFactory())
+    if pared_down.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
+        pared_down.register_component("data_loader", OneServiceLoader())
+    return pared_down
 
 
 class _PlainParserFactory(ResponseParserFactory):

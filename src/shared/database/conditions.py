@@ -53,9 +53,13 @@ def owned_by(user_id: str) -> Condition:
 
 
 def at_version(versions: Collection[int]) -> Condition:
-    """The row's version is one of `versions`; versions count from 1, so no row satisfies an empty collection."""
+    """The row's version is one of `versions`; a row without one, from before they were kept, is at the first.
+
+    Versions count from 1, so no row satisfies an empty collection.
+    """
     values = {f":version_{index}": to_attribute(version) for index, version in enumerate(sorted(versions) or [0])}
-    return Condition(f"#version IN ({', '.join(values)})", {"#version": "version"}, values)
+    condition = Condition(f"#version IN ({', '.join(values)})", {"#version": "version"}, values)
+    return condition | absent("version") if 1 in versions else condition
 
 
 def older_than(updated_at: str) -> Condition:
@@ -68,16 +72,13 @@ def not_written_by(write_id: str) -> Condition:
     """None of the row's last four writes is this one."""
     names = {f"#{entry}": entry for entry in REGISTER}
     checks = " OR ".join(f"contains({name}, :write_id)" for name in names)
-    return ~Condition(f"({checks})", names, {":write_id": {"S": write_id}})
+    return ~Condition(f"({checks})", names, {":write_id": {"S": f" {write_id} "}})
 
 
 def room_for(product_id: str, limit: int) -> Condition:
     """The favourites hold fewer than `limit` products, or hold this one already."""
-    return absent("favorites") | Condition(
-        "(size(#favorites) < :limit OR contains(#favorites, :product_id))",
-        {"#favorites": "favorites"},
-        {":limit": to_attribute(limit), ":product_id": {"S": product_id}},
-    )
+    fewer = Condition("size(#favorites) < :limit", {"#favorites": "favorites"}, {":limit": to_attribute(limit)})
+    return absent("favorites") | fewer | favorite(product_id)
 
 
 def favorite(product_id: str) -> Condition:

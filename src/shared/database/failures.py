@@ -32,10 +32,12 @@ def raise_client_error(error: ClientError, attempts: Attempts, *, is_write: bool
     if code == "ConditionalCheckFailedException":
         item = cast(Item | None, error.response.get("Item"))
         raise ConditionRefused(from_item(item) if item else None, attempts) from error
+    if is_write and attempts.may_have_been_applied:
+        raise OutcomeUnknown from error  # whatever the last try was told, an earlier one may have done it
     if code in _THROTTLES:
-        raise (OutcomeUnknown() if is_write and attempts.may_have_been_applied else TooManyRequests()) from error
+        raise TooManyRequests from error
     if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-        raise (OutcomeUnknown() if is_write else _no_answer()) from error
+        raise _no_answer() from error
     if code == "ValidationException" and _ITEM_TOO_LARGE in error.response["Error"].get("Message", ""):
         raise PayloadTooLarge(
             "Together with what is already kept, this is more than one item can hold (400 KB)."
@@ -47,10 +49,11 @@ def raise_transport_error(
     error: BotoCoreError | ResponseParserError, attempts: Attempts, *, is_write: bool
 ) -> NoReturn:
     """Raise what a call without a usable answer means: 503, or the error itself where no call could be made at all."""
-    if not isinstance(error, _NO_ANSWERS):
-        raise error
-    unknown = is_write and (attempts.may_have_been_applied or isinstance(error, ResponseParserError))
-    raise (OutcomeUnknown() if unknown else _no_answer()) from error
+    if is_write and (attempts.may_have_been_applied or isinstance(error, ResponseParserError)):
+        raise OutcomeUnknown from error
+    if isinstance(error, _NO_ANSWERS):
+        raise _no_answer() from error
+    raise error
 
 
 def _no_answer() -> Unavailable:

@@ -12,20 +12,21 @@ PROBE = {"S": "#health"}
 """The function's permissions allow this partition key alone, so that an open route can read no row."""
 
 
-def failing_tables(manager: DatabaseManager) -> list[str]:
-    """The subjects (users, reports, embeddings) whose table does not answer."""
+def failing_tables(manager: DatabaseManager) -> dict[str, Exception]:
+    """The subjects (users, reports, embeddings) whose table does not answer, and why."""
     settings = manager.settings
     probes: dict[str, tuple[str, Mapping[str, Any]]] = {
         "users": (settings.users_table, {"user_id": PROBE}),
         "reports": (settings.reports_table, {"id": PROBE}),
         "embeddings": (settings.embeddings_table, {"product_id": PROBE, "owner_model": PROBE}),
     }
-    return [subject for subject, (table, key) in probes.items() if not _answers(manager, table, key)]
+    faults = {subject: _fault(manager, table, key) for subject, (table, key) in probes.items()}
+    return {subject: fault for subject, fault in faults.items() if fault is not None}
 
 
-def _answers(manager: DatabaseManager, table: str, key: Mapping[str, Any]) -> bool:
+def _fault(manager: DatabaseManager, table: str, key: Mapping[str, Any]) -> Exception | None:
     try:
         manager.call("get_item", TableName=table, Key=key)
-    except (ApiError, ClientError):
-        return False
-    return True
+    except (ApiError, ClientError) as error:
+        return error
+    return None

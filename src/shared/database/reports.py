@@ -6,11 +6,11 @@ from typing import Any
 
 from ..errors import Conflict
 from ..models import json_text
-from ..models.report import MAX_FAVORITES, DBReport, UpdateReport
+from ..models.report import MAX_FAVORITES, DBReport, ReplaceFavorites, UpdateReport
 from . import conditions, writes
 from .attributes import Row, from_item
 from .cursors import Position, decode_cursor, encode_cursor
-from .repository import Repository, entity_fields, operation
+from .repository import EPOCH, Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
 _INDEX = "UserReportsIndex"
@@ -79,25 +79,32 @@ class ReportRepository(Repository):
 
     @operation
     def add_favorite(self, report_id: str, user_id: str, product_id: str, terms: Terms | None = None) -> DBReport:
-        """Make a product a favourite; nothing is written where it is one. Raises Conflict above MAX_FAVORITES."""
+        """Make a product a favourite; nothing is written where it is one, unless a key asks for the write to stay.
+
+        Raises Conflict above MAX_FAVORITES.
+        """
+        keyed = terms is not None and terms.write.is_keyed
+        room = conditions.room_for(product_id, MAX_FAVORITES)
         guard = Guard(
-            conditions.room_for(product_id, MAX_FAVORITES) & ~conditions.favorite(product_id),
-            lambda row: _is_favorite_or_fits(row, product_id),
+            room if keyed else room & ~conditions.favorite(product_id),
+            lambda row: _is_favorite_or_fits(row, product_id) and not keyed,
         )
         return self._update(report_id, user_id, Change(adds={"favorites": {product_id}}), terms, guard)
 
     @operation
     def remove_favorite(self, report_id: str, user_id: str, product_id: str, terms: Terms | None = None) -> DBReport:
-        """Make a product no favourite; nothing is written where it is none."""
-        guard = Guard(conditions.favorite(product_id), lambda row: product_id not in row.get("favorites", ()))
-        return self._update(report_id, user_id, Change(deletes={"favorites": {product_id}}), terms, guard)
+        """Make a product no favourite; nothing is written where it is none, unless a key asks for the write to stay."""
+        keyed = terms is not None and terms.write.is_keyed
+        is_none = Guard(conditions.favorite(product_id), lambda row: product_id not in row.get("favorites", ()))
+        change = Change(deletes={"favorites": {product_id}})
+        return self._update(report_id, user_id, change, terms, None if keyed else is_none)
 
     @operation
     def replace_favorites(
         self, report_id: str, user_id: str, product_ids: Collection[str], terms: Terms | None = None
     ) -> DBReport:
-        """Make exactly these products the favourites."""
-        favorites = set(product_ids)
+        """Make exactly these products the favourites. Raises ValidationError for a bad id or too many."""
+        favorites = set(ReplaceFavorites(favorites=list(product_ids)).favorites)
         change = Change(sets={"favorites": favorites}) if favorites else Change(removes=["favorites"])
         return self._update(report_id, user_id, change, terms)
 
@@ -144,9 +151,9 @@ class ReportRepository(Repository):
 
 
 def _to_report(row: Row) -> DBReport:
-    fields = entity_fields(row)
-    fields.setdefault("favorites", set())
-    return DBReport.model_construct(**fields)
+    created_at = row.get("created_at", EPOCH)
+    missing = {"author": "", "date": created_at[:10], "reference": None, "favorites": set()}
+    return DBReport.model_construct(**{**missing, **completed(row)})
 
 
 def _to_row(report: DBReport) -> Row:

@@ -7,11 +7,14 @@ from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from .attributes import Row, from_item, to_item
 from .manager import DatabaseManager, default_manager
-from .writes import BOOKKEEPING, Target
+from .writes import BOOKKEEPING, FIRST_VERSION, Target
 
 S = TypeVar("S", bound="Repository")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+EPOCH = "1970-01-01T00:00:00.000000Z"
+"""When a row was made that does not say."""
 
 
 class operation(Generic[S, P, R]):
@@ -50,6 +53,8 @@ class Repository:
         return from_item(item)
 
 
-def entity_fields(row: Row) -> dict[str, Any]:
-    """The row without what the write path keeps for itself."""
-    return {name: value for name, value in row.items() if name not in BOOKKEEPING}
+def completed(row: Row) -> dict[str, Any]:
+    """The row without what the write path keeps for itself, and with what rows from before it lack."""
+    created_at = row.get("created_at", EPOCH)
+    missing = {"created_at": created_at, "updated_at": created_at, "version": FIRST_VERSION}
+    return {**missing, **{name: value for name, value in row.items() if name not in BOOKKEEPING}}

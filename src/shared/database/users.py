@@ -1,6 +1,7 @@
 """Users: the table's repository."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..models.json_value import JsonObject
 from ..models.user import DBUser, Preferences, UpdateProfile
 from . import writes
 from .attributes import Row
-from .repository import Repository, entity_fields, operation
+from .repository import Repository, completed, operation
 from .writes import Change, Target, Terms, WriteId
 
 _MAX_MERGES = 10
@@ -57,16 +58,17 @@ class UserRepository(Repository):
 
     def _merge(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
         """Merge preferences into those of the version that was read; another writer in between means reading again."""
+        target = self._target(user_id)
         for _ in range(_MAX_MERGES):
-            user = self.get_user(user_id)
+            row = self._read_own(target)
+            user = _to_user(row)
+            if writes.has_made(row, terms.write):
+                return user
+            if terms.versions is not None and user.version not in terms.versions:
+                raise writes.stale(self.kind)
             merged = _checked(merge_patch(user.preferences, sets["preferences"]))
-            is_named = terms.versions is None or user.version in terms.versions
-            expected = [user.version] if is_named else terms.versions
-            try:
-                return self._update(user_id, {**sets, "preferences": merged}, replace(terms, versions=expected))
-            except PreconditionFailed:
-                if terms.versions is not None:
-                    raise
+            with suppress(PreconditionFailed):
+                return self._update(user_id, {**sets, "preferences": merged}, replace(terms, versions=[user.version]))
         raise Unavailable("Too many others are changing this profile. Nothing was changed; try again.")
 
     def _update(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
@@ -110,4 +112,5 @@ def _cleared(sets: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_user(row: Row) -> DBUser:
-    return DBUser.model_construct(**entity_fields(row))
+    missing: Row = {"name": None, "email": None, "avatar_url": None, "preferences": {}, "models": {}}
+    return DBUser.model_construct(**{**missing, **completed(row)})

@@ -29,6 +29,10 @@ from .failures import ConditionRefused
 from .manager import DatabaseManager
 
 _MAX_ROUNDS = 20
+_NO_FINGERPRINT = "-"
+FIRST_VERSION = 1
+"""Also that of a row from before versions were kept."""
+
 _LONGEST_PAUSE_SECONDS = 0.1
 _MICROSECOND = timedelta(microseconds=1)
 _CREATED_BY = "create_write"
@@ -41,8 +45,12 @@ class WriteId:
     """The identity of one write. With an Idempotency-Key both parts are derived from the request, else it is random."""
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    fingerprint: str = "-"
+    fingerprint: str = _NO_FINGERPRINT
     """Digest of the request that an Idempotency-Key stands for; another digest under the same id is a misuse."""
+
+    @property
+    def is_keyed(self) -> bool:
+        return self.fingerprint != _NO_FINGERPRINT
 
     def entry(self, clock: str) -> str:
         return f"{clock} {self.id} {self.fingerprint}"
@@ -141,7 +149,11 @@ def update(manager: DatabaseManager, target: Target, change: Change, terms: Term
 
 
 def delete(manager: DatabaseManager, target: Target, versions: Collection[int] | None = None) -> None:
-    """Delete a row. Raises NotFound (missing, or another user's) or PreconditionFailed (`versions`)."""
+    """Delete a row. Raises NotFound (missing, or another user's), PreconditionFailed or OutcomeUnknown (`versions`).
+
+    Where an earlier try of the call may have been applied, nothing of the caller's under the key means that it was;
+    with `versions` it may also have been another's delete of another version.
+    """
     condition = conditions.owned_by(target.user_id)
     if versions is not None:
         condition &= conditions.at_version(versions)
@@ -156,11 +168,12 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except ConditionRefused as refusal:
-        if refusal.row is None and refusal.may_have_been_applied:
-            return  # an earlier try of this call deleted it; the row is gone, as asked
-        if refusal.row is None or not _is_owned(refusal.row, target):
+        if refusal.row is not None and _is_owned(refusal.row, target):
+            raise stale(target.kind) from refusal
+        if not refusal.may_have_been_applied:
             raise target.missing() from refusal
-        raise _stale(target.kind) from refusal
+        if versions is not None:
+            raise OutcomeUnknown from refusal
 
 
 def _put(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write: WriteId) -> Row:
@@ -203,10 +216,10 @@ def _update_expression(change: Change, clock: str, write: WriteId) -> tuple[str,
     clauses = [
         "SET "
         + ", ".join(
-            [*(f"#{name} = :{name}" for name in sets), *shifts, "#version = if_not_exists(#version, :zero) + :one"]
+            [*(f"#{name} = :{name}" for name in sets), *shifts, "#version = if_not_exists(#version, :one) + :one"]
         )
     ]
-    values = {f":{name}": to_attribute(value) for name, value in {**sets, "none": "", "zero": 0, "one": 1}.items()}
+    values = {f":{name}": to_attribute(value) for name, value in {**sets, "none": "", "one": FIRST_VERSION}.items()}
     for verb, members in (("ADD", change.adds), ("DELETE", change.deletes)):
         if members:
             clauses.append(f"{verb} " + ", ".join(f"#{name} :{name}_members" for name in members))
@@ -229,12 +242,12 @@ def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, kind
 
     No try that carried `clock` can be applied any more: the row's time is later, or its version has moved on.
     """
-    if _has_entry(row, terms.write):
+    if has_made(row, terms.write):
         return True
     if refusal.may_have_been_applied and _pushed_out(row, clock):
         raise OutcomeUnknown from refusal
-    if terms.versions is not None and row.get("version") not in terms.versions:
-        raise _stale(kind) from refusal
+    if terms.versions is not None and row.get("version", FIRST_VERSION) not in terms.versions:
+        raise stale(kind) from refusal
     return terms.guard is not None and terms.guard.is_settled(row)
 
 
@@ -242,7 +255,8 @@ def _is_owned(row: Row, target: Target) -> bool:
     return row.get("user_id") == target.user_id
 
 
-def _has_entry(row: Row, write: WriteId) -> bool:
+def has_made(row: Row, write: WriteId) -> bool:
+    """Whether this write is among the row's last four. Raises InvalidRequest where its id stands for other content."""
     return any(_is_entry(row.get(name), write) for name in REGISTER)
 
 
@@ -267,7 +281,7 @@ def _pushed_out(row: Row, clock: str) -> bool:
     return oldest.split(" ")[0] > clock
 
 
-def _stale(kind: str) -> PreconditionFailed:
+def stale(kind: str) -> PreconditionFailed:
     return PreconditionFailed(f"The {kind} has changed since the version that If-Match names. Read it again.")
 
 

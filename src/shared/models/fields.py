@@ -14,6 +14,7 @@ MAX_NAME = 200
 MAX_PRODUCT_ID = 256
 _TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class RequestModel(BaseModel):
@@ -50,6 +51,16 @@ def printable(text: str) -> str:
     return text
 
 
+def _without_controls(text: str) -> str:
+    if _CONTROLS.search(text):
+        raise ValueError("must hold no control characters")
+    return text
+
+
+def _normal_timestamp(text: str) -> str:
+    return timestamp(datetime.fromisoformat(text))
+
+
 def _calendar_date(text: str) -> str:
     if not _DATE.fullmatch(text):
         raise ValueError("must be a date written YYYY-MM-DD")
@@ -57,14 +68,23 @@ def _calendar_date(text: str) -> str:
     return text
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME), AfterValidator(_not_blank)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME),
+    AfterValidator(_not_blank),
+    AfterValidator(_without_controls),
+]
 ProductId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PRODUCT_ID), AfterValidator(printable)]
 CalendarDate = Annotated[str, AfterValidator(_calendar_date)]
 """A date as ISO 8601 writes it, YYYY-MM-DD."""
+Timestamp = Annotated[str, AfterValidator(_normal_timestamp)]
+"""A moment that ISO 8601 can write, kept as `timestamp` writes it; without an offset it is taken for UTC."""
 
 
 def timestamp(moment: datetime) -> str:
     """`moment` in UTC with microseconds, fixed width, so that text order is time order (RFC 3339)."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC).strftime(_TIMESTAMP_FORMAT)
 
 

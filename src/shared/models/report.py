@@ -11,6 +11,7 @@ from .fields import (
     ProductId,
     RequestModel,
     ResponseModel,
+    Timestamp,
     new_id,
     now,
     printable,
@@ -41,8 +42,8 @@ class DBReport(BaseModel):
     date: CalendarDate = Field(default_factory=today)
     reference: Reference | None = None
     favorites: FavoriteSet = Field(default_factory=set)
-    created_at: str = Field(default_factory=now)
-    updated_at: str = Field(default_factory=lambda fields: fields["created_at"])
+    created_at: Timestamp = Field(default_factory=now)
+    updated_at: Timestamp = Field(default_factory=lambda fields: fields["created_at"])
     version: int = 1
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from .fields import MAX_NAME, Name, PatchModel, ResponseModel, now
+from .fields import MAX_NAME, Name, PatchModel, ResponseModel, Timestamp, now
 from .json_value import JsonObject, storable_within
 
 MAX_PREFERENCES_BYTES = 64 * 1024
@@ -14,7 +14,7 @@ Preferences = Annotated[JsonObject, AfterValidator(storable_within(MAX_PREFERENC
 
 def _one_at_sign(text: str) -> str:
     local, _, domain = text.rpartition("@")
-    if not local or not domain or any(character.isspace() for character in text):
+    if not local or not domain or "@@" in text or " " in text or not text.isprintable():
         raise ValueError("must be an e-mail address, such as ada@example.com")
     return text
 
@@ -34,8 +34,8 @@ class DBUser(BaseModel):
     avatar_url: str | None = None
     preferences: Preferences = Field(default_factory=dict)
     models: JsonObject = Field(default_factory=dict)
-    created_at: str = Field(default_factory=now)
-    updated_at: str = Field(default_factory=lambda fields: fields["created_at"])
+    created_at: Timestamp = Field(default_factory=now)
+    updated_at: Timestamp = Field(default_factory=lambda fields: fields["created_at"])
     version: int = 1
 
 
