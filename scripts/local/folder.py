@@ -35,6 +35,11 @@ class LocalFolder:
         return self.root / "tokens"
 
     @property
+    def variables(self) -> Path:
+        """The handlers' environment, for a shell to source."""
+        return self.root / "env"
+
+    @property
     def store_log(self) -> Path:
         return self.root / "store.log"
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import re
 import socket
 import threading
 import time
@@ -220,10 +221,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _chunk_size(self) -> int:
         stated = self.rfile.readline(1024).partition(b";")[0].strip()
-        try:
-            return int(stated, 16)
-        except ValueError as exc:
-            raise MalformedRequest("A chunk of the body has no readable size.") from exc
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", stated):  # RFC 9112, section 7.1; int() alone would take -5 and 0x10
+            raise MalformedRequest("A chunk of the body has no readable size.")
+        return int(stated, 16)
 
     def _send(self, answer: HttpAnswer) -> None:
         self.send_response(answer.status)

@@ -13,7 +13,7 @@ from scripts.local.folder import LocalFolder
 from scripts.local.gateway import ensure_port_is_free
 from scripts.local.signals import StopRequest
 from scripts.local.template import Template
-from scripts.local.variables import ENVIRONMENT, forget_aws, local_deployment, local_variables
+from scripts.local.variables import ENVIRONMENT, as_shell, forget_aws, local_deployment, local_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class LocalStack:
     def _serve(self, running: store.Store, lock: locks.Lock) -> None:
         pool, tokens = self._prepare(running.endpoint)
         deployment = local_deployment(pool)
-        os.environ.update(local_variables(self.template, deployment, pool, running.endpoint))
+        variables = local_variables(self.template, deployment, pool, running.endpoint)
+        os.environ.update(variables)
+        write_private(self.folder.variables, as_shell(variables))
         log = self.folder.root / "api.log"
         with serving.gateway(self.template, deployment, self.port, log) as served:
             self._load_demo(running.endpoint, served.port, tokens["alice"])

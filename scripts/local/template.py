@@ -48,6 +48,7 @@ class Deployment:
             "UserPoolId": self.user_pool_id,
             "UserPoolClientIds": list(self.client_ids),
             "AllowedOrigins": list(self.allowed_origins),
+            "TokenUse": "id",
             "AWS::Region": self.region,
             "AWS::AccountId": self.account,
             "AWS::Partition": "aws",

@@ -1,7 +1,8 @@
 """The environment variables that the handlers read: the template's own, and where the embedded store is."""
 
 import os
-from collections.abc import MutableMapping
+import shlex
+from collections.abc import Mapping, MutableMapping
 
 from scripts.local.clients import DUMMY_KEY
 from scripts.local.identity import Pool
@@ -42,6 +43,11 @@ def local_variables(template: Template, deployment: Deployment, pool: Pool, endp
         "COGNITO_ISSUER": pool.issuer,
         "COGNITO_JWKS_URL": pool.jwks_url(endpoint),
     }
+
+
+def as_shell(variables: Mapping[str, str]) -> str:
+    """The variables as lines that a shell can source, for scripts that use the repositories."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def cloud_variables(template: Template, deployment: Deployment, profile: str | None) -> dict[str, str]:

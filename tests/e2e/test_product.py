@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -131,6 +133,14 @@ def test_curl_as_documented(dev: Dev) -> None:
     )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["title"] == "Test Report"
+
+
+def test_a_script_uses_the_repositories_as_the_readme_says(dev: Dev) -> None:
+    snippet = (PROJECT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    script = f"set -e; source {dev.folder}/env; {sys.executable} -c {shlex.quote(snippet + 'print(report.title)')}"
+    clean = {"PATH": os.defpath, "HOME": str(dev.folder)}
+    done = subprocess.run(["bash", "-c", script], env=clean, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "From a script\n"), done.stderr
 
 
 def test_the_demo_reports_have_their_prices_to_the_cent(dev: Dev) -> None:

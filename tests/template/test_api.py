@@ -113,8 +113,6 @@ def test_environment_of_the_functions() -> None:
         "COGNITO_CLIENT_IDS": "one,two",
         "COGNITO_TOKEN_USE": "id",
         "ALLOWED_ORIGINS": "https://app.example.com",
-        "POWERTOOLS_SERVICE_NAME": "k9-api",
-        "POWERTOOLS_METRICS_NAMESPACE": "K9",
     }
 
 

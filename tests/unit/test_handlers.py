@@ -91,6 +91,17 @@ class TestReports:
         assert ([report["id"] for report in rest["reports"]], rest["has_more"]) == ([ids[0]], False)
         assert rest["next_cursor"] is None
 
+    def test_a_row_from_before_versions_were_kept_is_at_the_first(self, alice: Api, manager: DatabaseManager) -> None:
+        manager.get_reports_table().put_item(Item={"id": "old", "user_id": ALICE, "title": "Old"})
+        found = alice.get("/reports/old")
+        assert (found.status, found.headers["ETag"]) == (200, '"1"')
+        assert found.json()["created_at"] == "1970-01-01T00:00:00.000000Z"
+        assert alice.get("/reports/old").text == found.text
+        first = alice.patch("/reports/old", {"title": "New"}, headers={"If-Match": '"1"'})
+        assert (first.status, first.headers["ETag"]) == (200, '"2"')
+        stale = alice.patch("/reports/old", {"title": "Newer"}, headers={"If-Match": '"1"'})
+        assert_problem(stale, 412, "precondition-failed")
+
     def test_delete_keeps_to_the_version(self, alice: Api) -> None:
         path = f"/reports/{make(alice)['id']}"
         assert_problem(alice.delete(path, headers={"If-Match": '"2"'}), 412, "precondition-failed")
@@ -114,6 +125,17 @@ class TestFavorites:
         path = f"/reports/{make(alice)['id']}/favorites/p"
         first, again = alice.put(path), alice.put(path)
         assert (again.status, again.headers["ETag"]) == (200, first.headers["ETag"])
+
+    def test_a_keyed_repeat_does_not_undo_what_came_between(self, alice: Api) -> None:
+        """Also where the first request changed nothing, so that only its key tells that it was made."""
+        path = f"/reports/{make(alice)['id']}/favorites/p"
+        alice.put(path)
+        assert alice.put(path, headers={"Idempotency-Key": "k"}).json() == {"favorites": ["p"]}
+        alice.delete(path)
+        assert alice.put(path, headers={"Idempotency-Key": "k"}).json() == {"favorites": []}
+        assert alice.delete(path, headers={"Idempotency-Key": "k"}).json() == {"favorites": []}
+        alice.put(path)
+        assert alice.delete(path, headers={"Idempotency-Key": "k"}).json() == {"favorites": ["p"]}
 
     def test_the_limit(self, alice: Api) -> None:
         path = f"/reports/{make(alice)['id']}/favorites"
@@ -165,6 +187,23 @@ class TestProfile:
         assert changed.json()["email"] is None
         assert changed.json()["preferences"] == {"theme": {"dark": True}, "beta": False, "new": [None]}
 
+    def test_a_profile_from_before_versions_were_kept_can_be_merged(self, alice: Api, manager: DatabaseManager) -> None:
+        manager.get_users_table().put_item(Item={"user_id": ALICE})
+        merged = alice.patch("/user/profile", {"preferences": {"a": 1}})
+        assert (merged.status, merged.headers["ETag"]) == (200, '"2"')
+
+    def test_a_version_of_a_profile_that_there_is_not(self, alice: Api, manager: DatabaseManager) -> None:
+        refused = alice.patch("/user/profile", {"name": "A"}, headers={"If-Match": '"1"'})
+        assert_problem(refused, 412, "precondition-failed")
+        assert "Item" not in manager.get_users_table().get_item(Key={"user_id": ALICE})
+
+    def test_a_keyed_merge_is_recognised_before_it_is_judged(self, alice: Api) -> None:
+        large = {"preferences": {"mine": "x" * 40_000}}
+        assert alice.patch("/user/profile", large, headers={"Idempotency-Key": "k"}).status == 200
+        alice.patch("/user/profile", {"preferences": {"mine": None, "theirs": "x" * 40_000}})
+        repeat = alice.patch("/user/profile", large, headers={"Idempotency-Key": "k"})
+        assert (repeat.status, list(repeat.json()["preferences"])) == (200, ["theirs"])
+
     def test_a_version_guards_a_merge(self, alice: Api) -> None:
         tag = alice.get("/user/profile").headers["ETag"]
         first = alice.patch("/user/profile", {"preferences": {"a": 1}}, headers={"If-Match": tag})
@@ -188,3 +227,13 @@ class TestProfile:
         before = alice.get("/user/profile").text
         assert_problem(alice.patch("/user/profile", body), 422, "invalid-request", pointers=[pointer])
         assert alice.get("/user/profile").text == before
+
+
+def test_a_body_is_bounded_also_where_none_is_read(alice: Api) -> None:
+    path = f"/reports/{make(alice)['id']}/favorites/p"
+    assert_problem(alice.put(path, "x" * 3_000_000), 413, "payload-too-large")
+
+
+def test_a_compressed_body_is_refused(alice: Api) -> None:
+    answer = alice.post("/reports", {"title": "T"}, headers={"Content-Encoding": "gzip"})
+    assert_problem(answer, 415, "unsupported-media-type")

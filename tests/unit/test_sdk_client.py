@@ -1,6 +1,7 @@
 """The request path's client: what it leaves out of the SDK must make no difference but speed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -11,7 +12,7 @@ from shared.config import get_settings
 from shared.database import DatabaseManager, ReportRepository
 from shared.database.client import new_client
 from shared.database.sdk_data import ENDPOINTS, SERVICE, excerpt
-from shared.errors import OutcomeUnknown, Unavailable
+from shared.errors import NotFound, OutcomeUnknown, Unavailable
 from tests.support.faults import faulty, garbled
 
 
@@ -56,3 +57,24 @@ def test_an_answer_that_is_no_json_object_is_no_answer(manager: DatabaseManager,
             ReportRepository.update_report("some-report", "some-user", {"title": "T"})
     assert not isinstance(read.value, OutcomeUnknown)
     assert fault.fired == 2
+
+
+def test_credentials_of_an_assumed_role(
+    manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its provider asks STS, through a session that still knows that service and its answers."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile base]\naws_access_key_id = base\naws_secret_access_key = base\n"
+        "[profile assumed]\nrole_arn = arn:aws:iam::123456789012:role/k9\nsource_profile = base\n"
+    )
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "assumed")
+    assumed = DatabaseManager()
+    with pytest.raises(NotFound):
+        ReportRepository(assumed).get_report("none", "nobody")
+    signed: Any = assumed.client
+    assert signed._request_signer._credentials.method == "assume-role"
