@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import botocore
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials, EnvProvider
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 
 from .. import __version__
@@ -49,14 +50,21 @@ def new_client(settings: Settings) -> DynamoDBClient:
 
 
 def _pared_down_session() -> botocore.session.Session:
-    """A session for this one client. Its credentials come from a whole one, whose providers may need other services
-    (STS for an assumed role, SSO)."""
-    whole, pared_down = botocore.session.Session(), botocore.session.Session()
-    pared_down.register_component("credential_provider", whole.get_component("credential_provider"))
-    pared_down.register_component("response_parser_factory", _PlainParserFactory())
-    if pared_down.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
-        pared_down.register_component("data_loader", OneServiceLoader())
-    return pared_down
+    """A session for this one client; whatever else the SDK is asked for goes to a whole one."""
+    session = botocore.session.Session()
+    session.register_component("credential_provider", _Credentials())
+    session.register_component("response_parser_factory", _PlainParserFactory())
+    if session.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
+        session.register_component("data_loader", OneServiceLoader())
+    return session
+
+
+class _Credentials:
+    """The SDK's own chain: the environment first, where Lambda puts them; the others from a whole session, as they may
+    need clients of other services (STS for an assumed role, SSO)."""
+
+    def load_credentials(self) -> Credentials | None:
+        return EnvProvider().load() or botocore.session.Session().get_credentials()
 
 
 class _PlainParserFactory(ResponseParserFactory):
