@@ -34,7 +34,7 @@ from shared.events import MAX_BODY_BYTES
 from shared.http import EXPOSED_HEADERS, Endpoint, endpoint
 from tests.support.api import Answer, Api, Context, all_endpoints, http_api_event
 from tests.support.environment import ORIGIN
-from tests.support.faults import answering, faulty
+from tests.support.faults import Fault, answering, faulty
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
 from tests.support.problems import PROBLEMS, assert_problem
@@ -408,3 +408,28 @@ class TestRegistry:
 
         with pytest.raises(TypeError, match="takes no report_id"):
             endpoint("GET", "/reports/{report_id}")(handler)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "logged_as"),
+    [
+        (answering(400, "ThrottlingException"), 429, "ThrottlingException"),
+        (answering(500, "InternalServerError"), 503, "InternalServerError"),
+        (answering(400, "AccessDeniedException"), 500, "AccessDeniedException"),
+    ],
+)
+def test_the_log_tells_what_a_failure_came_from(
+    manager: DatabaseManager,
+    alice: Api,
+    logged: Logged,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    status: int,
+    logged_as: str,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with faulty(manager, fault) as fired:
+        assert alice.get("/reports/some-report").status == status
+        assert Api().get("/health").status == 503
+    assert fired.fired
+    assert [record["error_code"] for record in logged.records()] == [logged_as, logged_as]
