@@ -1,7 +1,7 @@
 """Reports: the table's repository."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Conflict
@@ -10,7 +10,7 @@ from ..models.report import MAX_FAVORITES, DBReport, ReplaceFavorites, UpdateRep
 from . import conditions, writes
 from .attributes import Row, from_item
 from .cursors import Position, decode_cursor, encode_cursor
-from .repository import EPOCH, Repository, completed, operation
+from .repository import Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
 _INDEX = "UserReportsIndex"
@@ -111,8 +111,7 @@ class ReportRepository(Repository):
     def _update(
         self, report_id: str, user_id: str, change: Change, terms: Terms | None, guard: Guard | None = None
     ) -> DBReport:
-        given = terms or Terms()
-        complete = Terms(given.write, given.versions, guard)
+        complete = replace(terms or Terms(), guard=guard)
         return _to_report(writes.update(self._manager, self._target(report_id, user_id), change, complete))
 
     def _read_page(self, user_id: str, limit: int, start: Position | None) -> tuple[list[Row], bool]:
@@ -151,9 +150,9 @@ class ReportRepository(Repository):
 
 
 def _to_report(row: Row) -> DBReport:
-    created_at = row.get("created_at", EPOCH)
-    missing = {"author": "", "date": created_at[:10], "reference": None, "favorites": set()}
-    return DBReport.model_construct(**{**missing, **completed(row)})
+    fields = completed(row)
+    missing = {"author": "", "date": fields["created_at"][:10], "reference": None, "favorites": set()}
+    return DBReport.model_construct(**{**missing, **fields})
 
 
 def _to_row(report: DBReport) -> Row:

@@ -65,7 +65,7 @@ class UserRepository(Repository):
             if writes.has_made(row, terms.write):
                 return user
             if terms.versions is not None and user.version not in terms.versions:
-                raise writes.stale(self.kind)
+                raise target.stale()
             merged = _checked(merge_patch(user.preferences, sets["preferences"]))
             with suppress(PreconditionFailed):
                 return self._update(user_id, {**sets, "preferences": merged}, replace(terms, versions=[user.version]))

@@ -14,14 +14,13 @@ A refusal brings the old row along (ALL_OLD), which tells all cases apart withou
 
 import random
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ..errors import Conflict, FieldError, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
-from ..models.fields import now, parse_timestamp, timestamp
+from ..models.fields import new_id, now, parse_timestamp, timestamp
 from . import conditions
 from .attributes import Row, from_item, to_attribute, to_item
 from .conditions import REGISTER, Condition
@@ -44,7 +43,7 @@ BOOKKEEPING = frozenset({*REGISTER, _CREATED_BY})
 class WriteId:
     """The identity of one write. With an Idempotency-Key both parts are derived from the request, else it is random."""
 
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=new_id)
     fingerprint: str = _NO_FINGERPRINT
     """Digest of the request that an Idempotency-Key stands for; another digest under the same id is a misuse."""
 
@@ -68,6 +67,12 @@ class Target:
 
     def missing(self) -> NotFound:
         return NotFound(f"There is no such {self.kind}.")
+
+    def taken(self) -> Conflict:
+        return Conflict(f"The key of this {self.kind} is taken.")
+
+    def stale(self) -> PreconditionFailed:
+        return PreconditionFailed(f"The {self.kind} has changed since the version that If-Match names. Read it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def create(manager: DatabaseManager, target: Target, row: Mapping[str, Any], wri
         existing = refusal.row
         if existing is not None and _is_owned(existing, target) and _is_entry(existing.get(_CREATED_BY), write):
             return existing
-        raise Conflict(f"The key of this {target.kind} is taken.") from refusal
+        raise target.taken() from refusal
 
 
 def ensure(manager: DatabaseManager, target: Target, row: Mapping[str, Any]) -> Row:
@@ -125,7 +130,7 @@ def ensure(manager: DatabaseManager, target: Target, row: Mapping[str, Any]) -> 
         return _put(manager, target, row, WriteId())
     except ConditionRefused as refusal:
         if refusal.row is None or not _is_owned(refusal.row, target):
-            raise Conflict(f"The key of this {target.kind} is taken.") from refusal
+            raise target.taken() from refusal
         return refusal.row
 
 
@@ -141,7 +146,7 @@ def update(manager: DatabaseManager, target: Target, change: Change, terms: Term
             return _try_update(manager, target, change, clock, terms)
         except ConditionRefused as refusal:
             row = _refusing_row(refusal, target)
-            if _is_done(row, clock, terms, refusal, target.kind):
+            if _is_done(row, clock, terms, refusal, target):
                 return row
             clock = _later_than(row)
         _pause(attempt)
@@ -169,7 +174,7 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
         )
     except ConditionRefused as refusal:
         if refusal.row is not None and _is_owned(refusal.row, target):
-            raise stale(target.kind) from refusal
+            raise target.stale() from refusal
         if not refusal.may_have_been_applied:
             raise target.missing() from refusal
         if versions is not None:
@@ -237,7 +242,7 @@ def _refusing_row(refusal: ConditionRefused, target: Target) -> Row:
     raise (OutcomeUnknown() if refusal.may_have_been_applied else target.missing()) from refusal
 
 
-def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, kind: str) -> bool:
+def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, target: Target) -> bool:
     """Whether a refusing row already has this write; False where only the clock was behind; else the refusal's error.
 
     No try that carried `clock` can be applied any more: the row's time is later, or its version has moved on.
@@ -247,7 +252,7 @@ def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, kind
     if refusal.may_have_been_applied and _pushed_out(row, clock):
         raise OutcomeUnknown from refusal
     if terms.versions is not None and row.get("version", FIRST_VERSION) not in terms.versions:
-        raise stale(kind) from refusal
+        raise target.stale() from refusal
     return terms.guard is not None and terms.guard.is_settled(row)
 
 
@@ -279,10 +284,6 @@ def _pushed_out(row: Row, clock: str) -> bool:
     """Whether the register has moved past the time of this write, so that its entry may have been there and gone."""
     oldest: str = row.get(REGISTER[-1]) or ""
     return oldest.split(" ")[0] > clock
-
-
-def stale(kind: str) -> PreconditionFailed:
-    return PreconditionFailed(f"The {kind} has changed since the version that If-Match names. Read it again.")
 
 
 def _later_than(row: Row) -> str:
