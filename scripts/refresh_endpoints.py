@@ -1,4 +1,4 @@
-"""Writes DynamoDB's excerpt of botocore's list of endpoints. Run it after an upgrade of boto3; a test says when.
+"""Writes our services' excerpt of botocore's list of endpoints. Run it after an upgrade of boto3; a test says when.
 
 PYTHONPATH=src .venv/bin/python scripts/refresh_endpoints.py
 """

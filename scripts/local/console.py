@@ -1,9 +1,21 @@
 """What dev.sh says at the terminal."""
 
+import json
 import sys
 from pathlib import Path
 
+from scripts.local.demo import MODEL_VERSION
 from scripts.local.identity import PEOPLE, TOKEN_HOURS
+
+SEARCH = json.dumps(
+    {
+        "catalogue": "shared",
+        "model_version": MODEL_VERSION,
+        "product_id": "1",
+        "top_k": 3,
+        "filter": {"price": {"$lt": 150}},
+    }
+)
 
 
 def say(text: str) -> None:
@@ -22,6 +34,10 @@ Paste this to create a report and to list alice's:
   TOKEN=$(cat {alice})
   curl -X POST {url}/reports -H "Authorization: Bearer $TOKEN" -d '{{"title": "Test Report"}}'
   curl "{url}/reports?limit=5" -H "Authorization: Bearer $TOKEN"
+
+and this to find the products most like pet 1, Buddy the dog, among those that cost less than 150:
+
+  curl -X POST {url}/embeddings/search -H "Authorization: Bearer $TOKEN" -d '{SEARCH}'
 
 Tokens ({people}) are valid for {TOKEN_HOURS} hours; a fresh one: ./scripts/dev.sh --token alice
 The handlers' log is {log}

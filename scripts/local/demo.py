@@ -1,8 +1,13 @@
-"""The demo data: one report of alice for every pet, made through the running API like anybody's."""
+"""The demo data, made through the running API like anybody's.
+
+One report of alice for every pet, and an embedding of each pet in the shared catalogue.
+"""
 
 import http.client
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +20,11 @@ if TYPE_CHECKING:
 
 PETS = Path(__file__).parent / "data" / "pets.json"
 
-_MARK = {"Key": "k9:demo-data", "Value": "loaded"}
+MODEL_VERSION = "pets-1"
+"""The model version of the demo embeddings."""
+
+REPORTS, EMBEDDINGS = "k9:demo-data", "k9:demo-embeddings"
+"""The marks of the two parts of the demo data, for `is_loaded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +57,77 @@ def read_pets(text: str) -> Iterator[Pet]:
         yield Pet(product, text[start:position])
 
 
-def load(port: int, token: str) -> int:
-    """Creates the reports; gives their number. The keys make a second run create nothing."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    pets = list(read_pets(PETS.read_text(encoding="utf-8")))
-    try:
+def embeddings(pets: Sequence[Pet]) -> dict[int, list[float]]:
+    """Each pet's vector by its id: one component for every kind, and the price on a log scale.
+
+    A thousandfold price weighs as much as another kind.
+    """
+    kinds = sorted({pet.product["type"] for pet in pets})
+    return {
+        pet.product["id"]: [
+            *(float(pet.product["type"] == kind) for kind in kinds),
+            round(math.log10(pet.product["price"]) / 3, 6),
+        ]
+        for pet in pets
+    }
+
+
+def load_reports(port: int, token: str) -> int:
+    """Creates alice's reports; gives their number. The keys make a second run create nothing."""
+    pets = read_demo_pets()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         for pet in pets:
-            _create_report(connection, pet, token)
-    finally:
-        connection.close()
+            _send(connection, "/reports", pet.report, token, pet.idempotency_key)
     return len(pets)
 
 
-def _create_report(connection: http.client.HTTPConnection, pet: Pet, token: str) -> None:
+def load_embeddings(port: int, token: str) -> int:
+    """Stores the pets in the shared catalogue, which takes an admin's token; gives their number."""
+    pets = read_demo_pets()
+    vectors = embeddings(pets)
+    items = ", ".join(
+        f'{{"product_id": "{pet.product["id"]}", "model_version": "{MODEL_VERSION}", '
+        f'"embedding_vector": {json.dumps(vectors[pet.product["id"]])}, "product": {pet.text}}}'
+        for pet in pets
+    )
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        body = f'{{"catalogue": "shared", "items": [{items}]}}'
+        result = _send(connection, "/embeddings/batch", body, token, "demo-pets")
+    if result["failed"]:
+        raise LocalStackError(f"The demo embeddings could not all be stored: {result}")
+    return len(pets)
+
+
+def read_demo_pets() -> list[Pet]:
+    return list(read_pets(PETS.read_text(encoding="utf-8")))
+
+
+def _send(connection: http.client.HTTPConnection, path: str, body: str, token: str, idempotency_key: str) -> Any:
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",
-        "Idempotency-Key": pet.idempotency_key,
+        "Idempotency-Key": idempotency_key,
     }
-    connection.request("POST", "/reports", body=pet.report.encode("utf-8"), headers=headers)
+    connection.request("POST", path, body=body.encode("utf-8"), headers=headers)
     answer = connection.getresponse()
     content = answer.read().decode("utf-8", errors="replace")
-    if answer.status != HTTPStatus.CREATED:
-        raise LocalStackError(f"The demo report {pet.title!r} was answered with {answer.status}: {content}")
+    if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+        raise LocalStackError(f"POST {path} of the demo data was answered with {answer.status}: {content}")
+    return json.loads(content)
 
 
-def is_loaded(client: "DynamoDBClient", table: str) -> bool:
-    """Whether this store ever had the demo data. The mark is kept by the store, and is lost or saved with the rows."""
+def is_loaded(client: "DynamoDBClient", table: str, part: str = REPORTS) -> bool:
+    """Whether this store ever had that part. The mark is kept by the store, and is lost or saved with the rows."""
     tags = client.list_tags_of_resource(ResourceArn=_arn(client, table))["Tags"]
-    return _MARK in tags
+    return _mark(part) in tags
 
 
-def mark_loaded(client: "DynamoDBClient", table: str) -> None:
-    client.tag_resource(ResourceArn=_arn(client, table), Tags=[_MARK])  # type: ignore[list-item]
+def mark_loaded(client: "DynamoDBClient", table: str, part: str = REPORTS) -> None:
+    client.tag_resource(ResourceArn=_arn(client, table), Tags=[_mark(part)])  # type: ignore[list-item]
+
+
+def _mark(part: str) -> dict[str, str]:
+    return {"Key": part, "Value": "loaded"}
 
 
 def _arn(client: "DynamoDBClient", table: str) -> str:

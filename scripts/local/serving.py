@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from handlers import worker
 from scripts.local.api import Api
 from scripts.local.failure import LocalStackError
 from scripts.local.gateway import Gateway
 from scripts.local.signals import StopRequest
 from scripts.local.template import Deployment, Template
+from shared.tasks import set_local_worker, wait_for_local_tasks
 
+_TASKS_SECONDS = 5.0
 _LOG = logging.getLogger("k9.local")
 
 
@@ -19,12 +22,15 @@ _LOG = logging.getLogger("k9.local")
 def gateway(template: Template, deployment: Deployment, port: int, log: Path) -> Iterator[Gateway]:
     """A serving gateway; the handlers' standard output goes to the log meanwhile."""
     with log.open("w", encoding="utf-8", buffering=1) as stream, contextlib.redirect_stdout(stream):
+        set_local_worker(worker.handler)
         served = Gateway(Api(template.routes(), template.cors(deployment)), port)
         served.start()
         try:
             yield served
         finally:
             served.stop()
+            if not wait_for_local_tasks(_TASKS_SECONDS):
+                _LOG.warning("A snapshot or matrix was not finished. It is made again when it is asked for.")
 
 
 def until_stopped(stop: StopRequest, is_whole: Callable[[], bool] = lambda: True) -> None:

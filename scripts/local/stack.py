@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class LocalStack:
         write_private(self.folder.variables, as_shell(variables))
         log = self.folder.root / "api.log"
         with serving.gateway(self.template, deployment, self.port, log) as served:
-            self._load_demo(running.endpoint, served.port, tokens["alice"])
+            self._load_demo(running.endpoint, served.port, tokens)
             url = f"http://localhost:{served.port}"
             lock.write({"pid": os.getpid(), "url": url, "store": running.endpoint, "client_id": pool.client_id})
             console.say(console.welcome(url, self.folder.tokens, log))
@@ -102,13 +103,17 @@ class LocalStack:
             write_private(self.folder.tokens / f"{name}.token", token + "\n")
         return tokens
 
-    def _load_demo(self, endpoint: str, port: int, token: str) -> None:
+    def _load_demo(self, endpoint: str, port: int, tokens: Mapping[str, str]) -> None:
         client, table = clients.dynamodb(endpoint), self._reports_table()
-        if demo.is_loaded(client, table):
-            return
-        self.stop.check()
-        console.say(f"Loaded {demo.load(port, token)} demo reports for alice.")
-        demo.mark_loaded(client, table)
+        if not demo.is_loaded(client, table):
+            self.stop.check()
+            console.say(f"Loaded {demo.load_reports(port, tokens['alice'])} demo reports for alice.")
+            demo.mark_loaded(client, table)
+        if not demo.is_loaded(client, table, demo.EMBEDDINGS):
+            self.stop.check()
+            loaded = demo.load_embeddings(port, tokens["admin"])
+            console.say(f"Loaded {loaded} demo products, with embeddings, into the shared catalogue.")
+            demo.mark_loaded(client, table, demo.EMBEDDINGS)
 
     def _reports_table(self) -> str:
         return next(table.name for table in self.template.tables(ENVIRONMENT) if table.logical_id == "ReportsTable")

@@ -35,6 +35,7 @@ def local_variables(template: Template, deployment: Deployment, pool: Pool, endp
         **template.environment_variables(deployment),
         "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
         "AWS_ENDPOINT_URL_S3": endpoint,
+        "WORKER_FUNCTION": "",  # a thread of the gateway does its work
         "AWS_ACCESS_KEY_ID": DUMMY_KEY,
         "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
         "AWS_REGION": deployment.region,

@@ -84,7 +84,7 @@ def _read_body(request: Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise _invalid("body", error) from error
+        raise invalid("body", error) from error
 
 
 def _read_query(request: Request, model: type[BaseModel]) -> BaseModel:
@@ -96,14 +96,14 @@ def _read_query(request: Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate({name: values[0] for name, values in request.query.items()})
     except ValidationError as error:
-        raise _invalid("query", error) from error
+        raise invalid("query", error) from error
 
 
 def _read_path(request: Request, name: str, adapter: TypeAdapter[Any]) -> Any:
     try:
         return adapter.validate_python(request.path_parameters.get(name, ""))
     except ValidationError as error:
-        raise _invalid("path", error, name) from error
+        raise invalid("path", error, name) from error
 
 
 def _check_content_type(content_type: str | None) -> None:
@@ -161,7 +161,8 @@ def _read_versions(if_match: str | None) -> Collection[int] | None:
     return frozenset(int(tag.strip('"')) for tag in tags if _VERSION.fullmatch(tag))
 
 
-def _invalid(part: str, error: ValidationError, *prefix: str) -> InvalidRequest:
+def invalid(part: str, error: ValidationError, *prefix: str) -> InvalidRequest:
+    """A model's complaints about a part of the request (body, query, path), below `prefix` in it, as one error."""
     faults = error.errors(include_url=False, include_input=False)[:_MAX_REPORTED_ERRORS]
     return InvalidRequest(f"The {part} is invalid.", errors=[_field_error(part, fault, prefix) for fault in faults])
 

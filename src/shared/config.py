@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 TokenUse = Literal["id", "access"]
+_INDEX_CACHE_MEGABYTES = 256
 
 
 class ConfigurationError(Exception):
@@ -43,6 +44,29 @@ class Settings:
     @property
     def similarity_bucket(self) -> str:
         return self._required("SIMILARITY_BUCKET", "the S3 bucket of similarity data")
+
+    @property
+    def index_cache_bytes(self) -> int:
+        """How much memory the similarity indexes of one process may take."""
+        stated = self.environ.get("INDEX_CACHE_MEGABYTES") or str(_INDEX_CACHE_MEGABYTES)
+        if not stated.isascii() or not stated.isdigit() or int(stated) == 0:
+            raise ConfigurationError(f"INDEX_CACHE_MEGABYTES is {stated!r}: set it to a whole number above 0.")
+        return int(stated) * 1024 * 1024
+
+    @property
+    def worker_function(self) -> str | None:
+        """The function that does what takes longer than a request; None for a thread of this process."""
+        return self.environ.get("WORKER_FUNCTION") or None
+
+    @property
+    def s3_endpoint(self) -> str | None:
+        """Address of an S3 other than AWS's own; None for AWS."""
+        return self.environ.get("AWS_ENDPOINT_URL_S3") or None
+
+    @property
+    def lambda_endpoint(self) -> str | None:
+        """Address of a Lambda other than AWS's own; None for AWS."""
+        return self.environ.get("AWS_ENDPOINT_URL_LAMBDA") or None
 
     @property
     def dynamodb_endpoint(self) -> str | None:

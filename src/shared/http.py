@@ -37,6 +37,15 @@ class _Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result whose status, or place, is not the route's usual one; `location` is percent-encoded as it is given."""
+
+    result: BaseModel
+    status: int
+    location: str | None = None
+
+
 class Endpoint:
     """A Lambda handler made of a plain function; calling it takes API Gateway's event and gives its response."""
 
@@ -79,17 +88,21 @@ class Endpoint:
             outcome.details |= _cause(error)
             return outcome, caller
 
-    def _succeeded(self, result: BaseModel | None) -> _Outcome:
+    def _succeeded(self, result: BaseModel | Answer | None) -> _Outcome:
         if result is None:
             return _Outcome(204)
+        answer = result if isinstance(result, Answer) else Answer(result, self.status, self._place(result))
         headers = {"Content-Type": "application/json"}
-        version = getattr(result, "version", None)
+        version = getattr(answer.result, "version", None)
         if isinstance(version, int):
             headers["ETag"] = f'"{version}"'
-        if self._location:
-            headers["Location"] = self._location.format_map(vars(result))
+        if answer.location:
+            headers["Location"] = answer.location
         # A warning about a row of another origin would print its values to the log.
-        return _Outcome(self.status, json_text.dumps(result.model_dump(warnings=False)), headers)
+        return _Outcome(answer.status, json_text.dumps(answer.result.model_dump(warnings=False)), headers)
+
+    def _place(self, result: BaseModel) -> str | None:
+        return self._location.format_map(vars(result)) if self._location else None
 
     def _log(self, outcome: _Outcome, caller: Caller | None, request_id: str, scope: Scope, started: float) -> None:
         log_request(
@@ -108,9 +121,9 @@ def endpoint(
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the handler of a route.
 
-    Its parameters are read as `binding` says; it returns a response model, or None for 204. A model with a `version`
-    gives the ETag; `location` is a template of the Location header, filled from the model. An `is_open` route takes no
-    token. Raises TypeError for a signature that the route cannot fill, ValueError for a route that exists.
+    Its parameters are read as `binding` says; it returns a response model, an Answer, or None for 204. A model with a
+    `version` gives the ETag; `location` is a template of the Location header, filled from the model. An `is_open` route
+    takes no token. Raises TypeError for a signature that the route cannot fill, ValueError for a route that exists.
     """
 
     def decorate(function: Callable[..., Any]) -> Endpoint:

@@ -1,5 +1,6 @@
 """What one request has spent so far: time, AWS calls, retries, capacity. Outside a request nothing is counted."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,17 @@ class Scope:
     aws_calls: int = 0
     retries: int = 0
     consumed_capacity: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count_call(self, retries: int) -> None:
+        """Enter one AWS call; a batch makes them on several threads."""
+        with self._lock:
+            self.aws_calls += 1
+            self.retries += retries
+
+    def count_capacity(self, units: float) -> None:
+        with self._lock:
+            self.consumed_capacity += units
 
     def ensure_time_for_a_call(self) -> None:
         """Raise Unavailable rather than begin an AWS call that might outlive the function."""

@@ -67,6 +67,11 @@ def log_request(
     (logger.error if status >= 500 else logger.info)("request", extra={_REQUEST: record})
 
 
+def log_warning(message: str, **details: Any) -> None:
+    """Write one line about something that was got over; `details` name things by digest and number, as ever."""
+    get_logger().warning(message, extra={_REQUEST: details})
+
+
 def _metrics(route: str, status: int, milliseconds: float, scope: Scope) -> dict[str, Any]:
     """The request's metrics as members of its log line, under the directive that has CloudWatch read them."""
     values = {

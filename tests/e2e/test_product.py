@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -44,6 +45,10 @@ def send(
     return Answer(answer.status, answer.headers, text)
 
 
+def embedding(product_id: str, vector: list[float], **product: float) -> dict[str, Any]:
+    return {"product_id": product_id, "model_version": "m-1", "embedding_vector": vector, "product": product}
+
+
 class Tour:
     """Every route once, in an order that makes sense; what was called is kept, so that none is forgotten."""
 
@@ -61,6 +66,10 @@ class Tour:
         report = self.visit_report()
         self.visit_favorites(report)
         self.delete_one()
+        self.visit_embeddings()
+        self.visit_similarity()
+        self.search_from_report(report)
+        self.delete_embeddings()
         assert self.call("GET /health", "/health").json["status"] == "ok"
         return report
 
@@ -96,6 +105,61 @@ class Tour:
         assert self.call(f"DELETE {route}/{{product_id}}", f"{path}/a").json["favorites"] == ["b", "c %"]
         assert self.call(f"GET {route}", path).json == {"favorites": ["b", "c %"]}
 
+    def visit_embeddings(self) -> None:
+        made = self.call("POST /embeddings", "/embeddings", embedding("a", [1, 0, 0.1], price=249.99))
+        assert (made.status, made.json["vector_dimension"]) == (201, 3)
+        path = made.headers["Location"]
+        one = self.call("GET /embeddings/{product_id}", path)
+        assert (one.json["embedding_vector"], one.json["product"]) == ([1.0, 0.0, 0.1], {"price": 249.99})
+        items = [embedding("b", [1, 0.1, 0], price=10), embedding("c/d", [0, 1, 0], price=20), embedding("e", [1])]
+        batch = self.call("POST /embeddings/batch", "/embeddings/batch", {"items": items}).json
+        assert [result["status"] for result in batch["results"]] == [201, 201, 422]
+        patched = self.call("PATCH /embeddings/{product_id}", path, {"product": {"price": 5}}, If_Match='"1"')
+        assert patched.json["product"] == {"price": 5}
+        listed = self.call("GET /embeddings", "/embeddings?model_version=m-1").json["embeddings"]
+        assert listed[0]["product_id"] == "a"
+        assert {row["product_id"] for row in listed} == {"a", "b", "c/d"}
+        (model,) = self.call("GET /embeddings/models", "/embeddings/models").json["models"]
+        assert (model["vector_dimension"], model["count"]) == (3, 3)
+        assert self.found({"product_id": "a", "filter": {"price": {"$gt": 5}}}) == ["b", "c/d"]
+
+    def found(self, search: dict[str, Any]) -> list[str]:
+        answer = self.call("POST /embeddings/search", "/embeddings/search", {"model_version": "m-1", **search})
+        assert answer.status == 200, answer.text
+        return [hit["product_id"] for hit in answer.json["hits"]]
+
+    def visit_similarity(self) -> None:
+        route = "/embeddings/similarity"
+        asked = self.call(f"POST {route}", route, {"model_version": "m-1", "k": 2})
+        assert asked.status == 202
+        for _ in range(100):
+            status = self.call(f"GET {route}", asked.headers["Location"]).json
+            if status["state"] not in ("queued", "running"):
+                break
+            time.sleep(0.1)
+        assert (status["state"], status["rows"], status["error"]) == ("done", 3, None)
+        row = self.call(f"GET {route}/{{product_id}}", f"{route}/a?model_version=m-1").json
+        assert [neighbor["product_id"] for neighbor in row["neighbors"]] == ["b", "c/d"]
+
+    def search_from_report(self, report: str) -> None:
+        path = f"/reports/{report}"
+        self.call("PATCH /reports/{report_id}", path, {"reference": {"product_id": "a"}})
+        hits = self.call("POST /reports/{report_id}/search", f"{path}/search", {"model_version": "m-1"}).json["hits"]
+        assert [(hit["product_id"], hit["is_favorite"]) for hit in hits] == [("b", True), ("c/d", False)]
+        route = "GET /reports/{report_id}/products/{product_id}"
+        scored = self.call(route, f"{path}/products/b?model_version=m-1").json
+        assert scored["score"] == hits[0]["score"]
+        self.call("PATCH /reports/{report_id}", path, {"reference": DOCUMENT})
+
+    def delete_embeddings(self) -> None:
+        wanted = {"model_version": "m-1", "filter": {"price": {"$gte": 20}}}
+        dry = self.call("POST /embeddings/delete", "/embeddings/delete", {**wanted, "dry_run": True}).json
+        assert (dry["matched"], dry["deleted"], dry["continuation"]) == (1, 0, None)
+        assert self.call("POST /embeddings/delete", "/embeddings/delete", wanted).json["deleted"] == 1
+        assert self.call("DELETE /embeddings/{product_id}", "/embeddings/b?model_version=m-1").status == 204
+        time.sleep(1.1)  # a search may rest on what was read a second before
+        assert self.found({"embedding_vector": [1, 0, 0]}) == ["a"]
+
     def delete_one(self) -> None:
         path = send(self.dev, "POST", "/reports", {"title": "Short-lived"}).headers["Location"]
         assert self.call("DELETE /reports/{report_id}", path).status == 204
@@ -114,6 +178,9 @@ def test_every_route_works_and_the_data_outlives_a_restart(tmp_path: Path) -> No
     assert send(second, "GET", f"/reports/{report}").text == before
     assert send(second, "GET", "/user/profile").json["preferences"] == {"theme": "dark"}
     assert send(second, "GET", f"/reports/{report}", user="bob").status == 404
+    search = {"model_version": "m-1", "embedding_vector": [1, 0, 0]}
+    assert [hit["product_id"] for hit in send(second, "POST", "/embeddings/search", search).json["hits"]] == ["a"]
+    assert send(second, "POST", "/embeddings/search", search, user="bob").status == 422
     assert second.stop() == 0
 
 
@@ -124,6 +191,8 @@ def test_the_printed_lines_work_as_printed(dev: Dev) -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=PROJECT, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     assert '"title":"Test Report"' in done.stdout
+    found = json.loads(done.stdout[done.stdout.index('{"model_version"') :])
+    assert [hit["product"]["name"] for hit in found["hits"]] == ["Luna", "Mittens", "Whiskers"]
 
 
 def test_curl_as_documented(dev: Dev) -> None:

@@ -22,4 +22,5 @@ AWS_IDENTITY: Mapping[str, str] = {
 def function_environment() -> Mapping[str, str]:
     """The template's own variables, resolved, and a made-up AWS identity."""
     deployment = Deployment(ENVIRONMENT, user_pool_id=POOL, client_ids=(CLIENT_ID,), allowed_origins=(ORIGIN,))
-    return MappingProxyType({**Template.load().environment_variables(deployment), **AWS_IDENTITY})
+    variables = {**Template.load().environment_variables(deployment), "WORKER_FUNCTION": ""}
+    return MappingProxyType({**variables, **AWS_IDENTITY})

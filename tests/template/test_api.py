@@ -11,7 +11,7 @@ from scripts.local.template import Deployment, Template
 TEMPLATE = Template.load()
 DEPLOYMENT = Deployment("prod", "eu-west-1_Pool", ("one", "two"), ("https://app.example.com",), "eu-west-1")
 FUNCTIONS = TEMPLATE.resources("AWS::Serverless::Function")
-EVENTS = [event for body in FUNCTIONS.values() for event in body["Properties"]["Events"].values()]
+EVENTS = [event for body in FUNCTIONS.values() for event in body["Properties"].get("Events", {}).values()]
 API: dict[str, Any] = TEMPLATE.resolver(DEPLOYMENT).resolve(
     {name: TEMPLATE.api[name] for name in ("Auth", "CorsConfiguration", "DefaultRouteSettings")}
 )
@@ -99,7 +99,27 @@ def test_every_function_is_traced_and_logs_to_the_shared_group() -> None:
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_function_runs_the_shared_code(function: str) -> None:
-    assert set(FUNCTIONS[function]["Properties"]) == {"Handler", "Role", "Events"}
+    own = {"Handler", "Role", "Events", "Layers", "MemorySize", "Environment"}
+    if function == "WorkerFunction":
+        own = own - {"Events"} | {"FunctionName", "Timeout", "EventInvokeConfig"}
+    assert {"Handler", "Role"} <= set(FUNCTIONS[function]["Properties"]) <= own
+
+
+def test_the_functions_that_search_keep_indexes_that_fit_their_memory() -> None:
+    searching = {name: body["Properties"] for name, body in FUNCTIONS.items() if "Environment" in body["Properties"]}
+    assert set(searching) == {"SearchEmbeddingsFunction", "SearchReportFunction"}
+    for properties in searching.values():
+        variables = properties["Environment"]["Variables"]
+        assert set(variables) == {"INDEX_CACHE_MEGABYTES"}
+        # What a search needs besides: the interpreter with its packages, and a page of rows while they are read.
+        assert int(variables["INDEX_CACHE_MEGABYTES"]) + 500 < properties["MemorySize"]
+
+
+def test_the_worker_is_called_by_its_name_and_by_nobody_from_outside() -> None:
+    worker = TEMPLATE.resolver(DEPLOYMENT).resolve(FUNCTIONS["WorkerFunction"]["Properties"]["FunctionName"])
+    assert worker == TEMPLATE.environment_variables(DEPLOYMENT)["WORKER_FUNCTION"]
+    assert "Events" not in FUNCTIONS["WorkerFunction"]["Properties"]
+    assert not TEMPLATE.resources("AWS::Lambda::Permission")
 
 
 def test_environment_of_the_functions() -> None:
@@ -109,6 +129,7 @@ def test_environment_of_the_functions() -> None:
         "DYNAMODB_REPORTS_TABLE": "k9-reports-prod",
         "DYNAMODB_EMBEDDINGS_TABLE": "k9-embeddings-prod",
         "SIMILARITY_BUCKET": "k9-similarity-prod-000000000000",
+        "WORKER_FUNCTION": "k9-worker-prod",
         "COGNITO_USER_POOL_ID": "eu-west-1_Pool",
         "COGNITO_CLIENT_IDS": "one,two",
         "COGNITO_TOKEN_USE": "id",

@@ -23,7 +23,8 @@ def resources() -> dict[str, Any]:
     document = Template.load().document
     # The transform takes code only as it is after packaging.
     document["Globals"]["Function"]["CodeUri"] = "s3://bucket/code"
-    document["Resources"]["DependenciesLayer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
+    for layer in Template.load().resources("AWS::Serverless::LayerVersion"):
+        document["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/layer"
     request = json.dumps({"template": document, "parameters": PARAMETERS})
     done = subprocess.run(TRANSFORM, input=request, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -163,7 +163,7 @@ class TestForScripts:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            ({"a": [float("nan")]}, "/a/0 is outside the range"),
+            ({"a": [float("nan")]}, "/a/0 is not a number"),
             ({"a": {"b": Decimal("1E126")}}, "/a/b is outside the range"),
             ({"a": "\ud800"}, "/a holds half of a surrogate pair"),
             ({"tags": {"\ud800"}}, "/tags/0 holds half of a surrogate pair"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import handlers
+from scripts.local.template import Template
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
@@ -22,6 +23,8 @@ FLOORS: list[set[str]] = [
     {"shared.models"},
     {"shared.database"},
     {"shared.jwks", "shared.events", "shared.telemetry"},
+    {"shared.tasks"},
+    {"shared.similarity"},
     {"shared.auth"},
     {"shared.binding"},
     {"shared.http"},
@@ -83,10 +86,23 @@ def test_the_list_of_handlers_is_not_empty() -> None:
 
 
 @pytest.mark.parametrize("module", HANDLERS)
-@pytest.mark.parametrize("heavy", ["numpy", "boto3", "botocore.session", "requests", "moto"])
-def test_a_light_handler_imports_nothing_heavy(imported: Imported, module: str, heavy: str) -> None:
+@pytest.mark.parametrize("heavy", ["boto3", "botocore.session", "requests", "moto"])
+def test_a_handler_imports_nothing_heavy(imported: Imported, module: str, heavy: str) -> None:
     assert module in imported[module]["modules"]
     assert heavy not in imported[module]["modules"]
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_numpy_is_imported_where_the_template_brings_it_and_nowhere_else(imported: Imported, module: str) -> None:
+    """A function without the layer could not import it; one that has it and does not need it starts slower."""
+    with_layer = {
+        body["Properties"]["Handler"].removesuffix(".handler")
+        for body in Template.load().resources("AWS::Serverless::Function").values()
+        if {"Ref": "NumericsLayer"} in body["Properties"].get("Layers", [])
+    }
+    shared_by_handlers = {"handlers.embeddings.hits", "handlers.embeddings.matrix_state"}
+    if module not in shared_by_handlers:
+        assert ("numpy" in imported[module]["modules"]) == (module in with_layer)
 
 
 @pytest.mark.parametrize("module", HANDLERS)

@@ -4,6 +4,7 @@ A write whose answer got lost may have been applied; one that was throttled or n
 retries both alike, so the tries are watched as they come in (botocore's `response-received` event, once per try).
 """
 
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,9 @@ from botocore.exceptions import (
 )
 from botocore.hooks import BaseEventHooks
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, CredentialRetrievalError)
+
+class TooLateToSend(Exception):
+    """A try was due after the call's `send_by`, and was not sent."""
 
 
 @dataclass(slots=True)
@@ -25,18 +28,34 @@ class Attempts:
 
     made: int = 0
     ambiguous: int = 0
+    send_by: float | None = None
+    """`time.monotonic()` in seconds, after which no further try is sent."""
 
     @property
     def may_have_been_applied(self) -> bool:
         return self.ambiguous > 0
 
 
+_NEVER_SENT = (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    CredentialRetrievalError,
+    TooLateToSend,
+)
 current_attempts: ContextVar[Attempts | None] = ContextVar("k9_attempts", default=None)
 
 
 def watch_attempts(events: BaseEventHooks) -> None:
-    """Have a client's tries counted into `current_attempts`."""
+    """Have a client's tries counted into `current_attempts`, and those that come too late refused."""
+    events.register_first("before-send", _refuse_late)
     events.register("response-received", _count)
+
+
+def _refuse_late(**_: object) -> None:
+    attempts = current_attempts.get()
+    if attempts is not None and attempts.send_by is not None and time.monotonic() > attempts.send_by:
+        raise TooLateToSend
 
 
 def _count(response_dict: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:

@@ -1,7 +1,8 @@
-"""The DynamoDB client of the request path: botocore's own, made and run without what this service never needs.
+"""The AWS clients of the request path: botocore's own, made and run without what this service never needs.
 
-Answers are taken as the JSON they are rather than walked shape by shape; the User-Agent is one text rather than built
-anew twice a call; the SDK's data files are read for one service (`sdk_data`). `benchmarks/` measures what that saves.
+The User-Agent is one text rather than built anew twice a call; the SDK's data files are read for one service
+(`sdk_data`); DynamoDB's answers are taken as the JSON they are rather than walked shape by shape. `benchmarks/`
+measures what that saves.
 """
 
 from __future__ import annotations
@@ -18,22 +19,42 @@ from botocore.parsers import ResponseParserError, ResponseParserFactory
 from .. import __version__
 from ..config import Settings
 from .attempts import watch_attempts
-from .sdk_data import SERVICE, OneServiceLoader
+from .sdk_data import OneServiceLoader
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, MAX_ATTEMPTS = 1, 3, 3
 _CONNECTIONS = 50
 
 
 def new_client(settings: Settings) -> DynamoDBClient:
-    """A client with bounded tries, whose every try is counted."""
-    client: Any = _pared_down_session().create_client(
-        SERVICE,
-        region_name=settings.dynamodb_region,
-        endpoint_url=settings.dynamodb_endpoint,
+    """A DynamoDB client with bounded tries, whose every try is counted."""
+    session = _pared_down_session("dynamodb")
+    session.register_component("response_parser_factory", _PlainParserFactory())
+    made: DynamoDBClient = _made(session, "dynamodb", settings.dynamodb_region, settings.dynamodb_endpoint)
+    return made
+
+
+def new_s3_client(settings: Settings) -> S3Client:
+    """An S3 client in the same way; at a given endpoint a bucket is a folder of it, since it rarely is a host name."""
+    style: dict[str, Any] = {"s3": {"addressing_style": "path"}} if settings.s3_endpoint else {}
+    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **style)
+    return made
+
+
+def new_lambda_client(settings: Settings) -> Any:
+    """A Lambda client in the same way."""
+    return _made(_pared_down_session("lambda"), "lambda", settings.region, settings.lambda_endpoint)
+
+
+def _made(session: botocore.session.Session, service: str, region: str, endpoint: str | None, **options: Any) -> Any:
+    client: Any = session.create_client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -41,21 +62,20 @@ def new_client(settings: Settings) -> DynamoDBClient:
             max_pool_connections=_CONNECTIONS,
             parameter_validation=False,  # every parameter is composed here, from values already validated
             user_agent=f"k9-api/{__version__} Botocore/{botocore.__version__}",
+            **options,
         ),
     )
     watch_attempts(client.meta.events)
-    client.meta.events.register_first("needs-retry.dynamodb", _forget_retry_after)
-    made: DynamoDBClient = client
-    return made
+    client.meta.events.register_first(f"needs-retry.{service}", _forget_retry_after)
+    return client
 
 
-def _pared_down_session() -> botocore.session.Session:
+def _pared_down_session(service: str) -> botocore.session.Session:
     """A session for this one client; whatever else the SDK is asked for goes to a whole one."""
     session = botocore.session.Session()
     session.register_component("credential_provider", _Credentials())
-    session.register_component("response_parser_factory", _PlainParserFactory())
     if session.get_config_variable("data_path") is None:  # whoever sets AWS_DATA_PATH wants those files read
-        session.register_component("data_loader", OneServiceLoader())
+        session.register_component("data_loader", OneServiceLoader(service))
     return session
 
 

@@ -52,6 +52,21 @@ def owned_by(user_id: str) -> Condition:
     return Condition("#user_id = :caller", {"#user_id": "user_id"}, {":caller": {"S": user_id}})
 
 
+def partition(attribute: str, value: str) -> Condition:
+    """The rows of one partition of an index: a key condition."""
+    return Condition(f"#{attribute} = :{attribute}", {f"#{attribute}": attribute}, {f":{attribute}": {"S": value}})
+
+
+def not_before(updated_at: str) -> Condition:
+    """The rows last written at `updated_at` or later: a key condition."""
+    return Condition("#updated_at >= :since", {"#updated_at": "updated_at"}, {":since": {"S": updated_at}})
+
+
+def live() -> Condition:
+    """The row is no tombstone of a deleted one."""
+    return absent("deleted_at")
+
+
 def at_version(versions: Collection[int]) -> Condition:
     """The row's version is one of `versions`; a row without one, from before they were kept, is at the first.
 
@@ -79,6 +94,13 @@ def room_for(product_id: str, limit: int) -> Condition:
     """The favourites hold fewer than `limit` products, or hold this one already."""
     fewer = Condition("size(#favorites) < :limit", {"#favorites": "favorites"}, {":limit": to_attribute(limit)})
     return absent("favorites") | fewer | favorite(product_id)
+
+
+def room_for_model(model_version: str, limit: int) -> Condition:
+    """The owner has fewer than `limit` model versions, and not this one."""
+    names = {"#models": "models", "#model": model_version}
+    missing = Condition("attribute_not_exists(#models.#model)", names)
+    return missing & Condition("size(#models) < :limit", {"#models": "models"}, {":limit": to_attribute(limit)})
 
 
 def favorite(product_id: str) -> Condition:

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from ..errors import MalformedRequest
 
 _FORMAT = 1
-_MAX_TIME, _MAX_ID = 64, 128
+_MAX_TIME, _MAX_ID = 64, 256
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last row of a page: where the next page goes on."""
+    """The last row of a page: where the next page goes on. `time` is the index's sort key, `id` the table's key."""
 
-    created_at: str
+    time: str
     id: str
 
 
 def encode_cursor(position: Position) -> str:
-    text = json.dumps([_FORMAT, position.created_at, position.id], separators=(",", ":"))
+    text = json.dumps([_FORMAT, position.time, position.id], separators=(",", ":"))
     return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 

@@ -7,14 +7,14 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 from ..errors import OutcomeUnknown, PayloadTooLarge, TooManyRequests, Unavailable
-from .attempts import Attempts
+from .attempts import Attempts, TooLateToSend
 from .attributes import Item, Row, from_item
 
 _THROTTLES = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException", "Throttling"}
 )
 _ITEM_TOO_LARGE = "maximum allowed size"
-_NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError)
+_NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError, TooLateToSend)
 
 
 class ConditionRefused(Exception):
@@ -46,7 +46,7 @@ def raise_client_error(error: ClientError, attempts: Attempts, *, is_write: bool
 
 
 def raise_transport_error(
-    error: BotoCoreError | ResponseParserError, attempts: Attempts, *, is_write: bool
+    error: BotoCoreError | ResponseParserError | TooLateToSend, attempts: Attempts, *, is_write: bool
 ) -> NoReturn:
     """Raise what a call without a usable answer means: 503, or the error itself where no call could be made at all."""
     if is_write and (attempts.may_have_been_applied or isinstance(error, ResponseParserError)):

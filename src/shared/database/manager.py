@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from ..config import Settings, get_settings
 from ..models.json_value import find_fault
 from ..scope import current_scope
-from .attempts import Attempts, current_attempts, watch_attempts
+from .attempts import Attempts, TooLateToSend, current_attempts, watch_attempts
 from .attributes import simplify
 from .failures import raise_client_error, raise_transport_error
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
-Operation = Literal["get_item", "put_item", "update_item", "delete_item", "query"]
-_READS = frozenset({"get_item", "query"})
+Operation = Literal["get_item", "batch_get_item", "put_item", "update_item", "delete_item", "query"]
+_MAX_SETTLED = 10_000
+_READS = frozenset({"get_item", "batch_get_item", "query"})
 
 
 class DatabaseManager:
@@ -37,6 +38,9 @@ class DatabaseManager:
         self._client = client
         self._resource: DynamoDBServiceResource | None = None
         self._lock = threading.Lock()
+        self.settled: dict[tuple[str, str], int] = {}
+        """Facts of the tables that never change once they are there, as far as this process has read them."""
+
         if client is not None:
             watch_attempts(client.meta.events)
 
@@ -54,31 +58,36 @@ class DatabaseManager:
                     self._client = new_client(self.settings)
         return self._client
 
-    def call(self, operation: Operation, **parameters: Any) -> dict[str, Any]:
+    def call(self, operation: Operation, *, send_by: float | None = None, **parameters: Any) -> dict[str, Any]:
         """One DynamoDB call, its time checked and its cost entered into the request's scope.
 
-        Raises ConditionRefused, PayloadTooLarge, TooManyRequests, Unavailable or OutcomeUnknown (a write whose answer
-        is lost); any other AWS error as it is.
+        No try of it is sent after `send_by` (`time.monotonic()`, seconds). Raises ConditionRefused, PayloadTooLarge,
+        TooManyRequests, Unavailable or OutcomeUnknown (a write whose answer is lost); any other AWS error as it is.
         """
         scope = current_scope()
         if scope:
             scope.ensure_time_for_a_call()
-        attempts = Attempts()
+        attempts = Attempts(send_by=send_by)
         token = current_attempts.set(attempts)
         try:
             answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
         except ClientError as error:
             raise_client_error(error, attempts, is_write=operation not in _READS)
-        except (BotoCoreError, ResponseParserError) as error:
+        except (BotoCoreError, ResponseParserError, TooLateToSend) as error:
             raise_transport_error(error, attempts, is_write=operation not in _READS)
         finally:
             current_attempts.reset(token)
             if scope:
-                scope.aws_calls += 1
-                scope.retries += max(0, attempts.made - 1)
+                scope.count_call(max(0, attempts.made - 1))
         if scope:
-            scope.consumed_capacity += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+            scope.count_capacity(_capacity(answer))
         return answer
+
+    def settle(self, fact: tuple[str, str], value: int) -> None:
+        """Remember a fact that never changes."""
+        if len(self.settled) >= _MAX_SETTLED:
+            self.settled.clear()
+        self.settled[fact] = value
 
     def get_users_table(self) -> Table:
         return self._table(self.settings.users_table)
@@ -123,6 +132,12 @@ class DatabaseManager:
 def default_manager() -> DatabaseManager:
     """The process's own manager, configured by the environment."""
     return DatabaseManager()
+
+
+def _capacity(answer: Mapping[str, Any]) -> float:
+    """Capacity units of an answer; those of a batch come table by table."""
+    stated = answer.get("ConsumedCapacity", {})
+    return float(sum(entry.get("CapacityUnits", 0) for entry in (stated if isinstance(stated, list) else [stated])))
 
 
 def _as_json(value: Any) -> Any:

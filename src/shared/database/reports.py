@@ -10,12 +10,11 @@ from ..models.report import MAX_FAVORITES, DBReport, ReplaceFavorites, UpdateRep
 from . import conditions, writes
 from .attributes import Row, from_item
 from .cursors import Position, decode_cursor, encode_cursor
+from .pages import PAGE_BYTES, fitting, query_pages
 from .repository import Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
 _INDEX = "UserReportsIndex"
-_PAGE_BYTES = 4 * 1024 * 1024
-"""A page ends here, well below the 6 MB that a Lambda function may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,29 +120,24 @@ class ReportRepository(Repository):
         for page in self._query(user_id, Limit=limit + 1, **key):
             rows += [from_item(item) for item in page["Items"]]
             is_last = "LastEvaluatedKey" not in page
-            if len(rows) > limit or (rows and _raw_bytes(page) >= _PAGE_BYTES // 4):
+            if len(rows) > limit or (rows and _raw_bytes(page) >= PAGE_BYTES // 4):
                 break
-        kept = _fitting(rows[:limit])
+        kept = fitting(rows[:limit], _reference_bytes)
         return kept, is_last and len(kept) == len(rows)
 
     def _query(self, user_id: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Every page of the user's index partition; a page may be empty and still have a successor."""
+        """Every page of the user's index partition."""
         owned = conditions.owned_by(user_id)
-        while True:
-            page = self._manager.call(
-                "query",
-                TableName=self._manager.settings.reports_table,
-                IndexName=_INDEX,
-                KeyConditionExpression=owned.expression,
-                ExpressionAttributeNames=owned.names,
-                ExpressionAttributeValues=owned.values,
-                ScanIndexForward=False,
-                **parameters,
-            )
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return query_pages(
+            self._manager,
+            TableName=self._manager.settings.reports_table,
+            IndexName=_INDEX,
+            KeyConditionExpression=owned.expression,
+            ExpressionAttributeNames=owned.names,
+            ExpressionAttributeValues=owned.values,
+            ScanIndexForward=False,
+            **parameters,
+        )
 
     def _target(self, report_id: str, user_id: str) -> Target:
         return Target(self._manager.settings.reports_table, {"id": report_id}, user_id, self.kind)
@@ -164,21 +158,15 @@ def _to_row(report: DBReport) -> Row:
 
 
 def _start_key(user_id: str, position: Position) -> dict[str, dict[str, str]]:
-    return {"user_id": {"S": user_id}, "created_at": {"S": position.created_at}, "id": {"S": position.id}}
+    return {"user_id": {"S": user_id}, "created_at": {"S": position.time}, "id": {"S": position.id}}
 
 
 def _raw_bytes(page: Mapping[str, Any]) -> int:
     return int(page["ResponseMetadata"]["HTTPHeaders"].get("content-length", 0))
 
 
-def _fitting(rows: list[Row]) -> list[Row]:
-    """The first rows whose references fit a page together; always one, or the walk would never end."""
-    total = 0
-    for index, row in enumerate(rows):
-        total += len(json_text.dumps(row.get("reference")))
-        if total > _PAGE_BYTES and index:
-            return rows[:index]
-    return rows
+def _reference_bytes(row: Row) -> int:
+    return len(json_text.dumps(row.get("reference")))
 
 
 def _is_favorite_or_fits(row: Row, product_id: str) -> bool:

@@ -15,7 +15,7 @@ A refusal brings the old row along (ALL_OLD), which tells all cases apart withou
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +65,12 @@ class Target:
     kind: str
     """What the row is called in an answer: "report", "profile"."""
 
+    send_within_seconds: float | None = None
+    """How long after its `updated_at` a try of a change may still be sent; None for as long as the client retries.
+
+    Whoever reads an index by time reads that much again, so as to miss nothing (see `similarity`).
+    """
+
     def missing(self) -> NotFound:
         return NotFound(f"There is no such {self.kind}.")
 
@@ -77,9 +83,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does: attributes set, removed, and members added to or deleted from a set."""
+    """What an update does: attributes set, set where there is none, removed, and members of sets added or deleted."""
 
     sets: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     removes: Collection[str] = ()
     adds: Mapping[str, set[str]] = field(default_factory=dict)
     deletes: Mapping[str, set[str]] = field(default_factory=dict)
@@ -102,9 +109,8 @@ class Terms:
     versions: Collection[int] | None = None
     guard: Guard | None = None
 
-    def condition(self, user_id: str, clock: str) -> Condition:
-        condition = conditions.owned_by(user_id) & conditions.older_than(clock)
-        condition &= conditions.not_written_by(self.write.id)
+    def condition(self, may_write: Condition, clock: str) -> Condition:
+        condition = may_write & conditions.older_than(clock) & conditions.not_written_by(self.write.id)
         if self.versions is not None:
             condition &= conditions.at_version(self.versions)
         return condition if self.guard is None else condition & self.guard.condition
@@ -140,16 +146,42 @@ def update(manager: DatabaseManager, target: Target, change: Change, terms: Term
     Raises NotFound (missing, or another user's), PreconditionFailed (`versions`), the guard's error, InvalidRequest
     (an Idempotency-Key used for something else), OutcomeUnknown, or Unavailable where others write all the time.
     """
+    return _write(manager, target, change, terms, conditions.owned_by(target.user_id))
+
+
+def upsert(manager: DatabaseManager, target: Target, change: Change, terms: Terms) -> Row:
+    """Change a row once, or make it, and return it as it is afterwards; a tombstone is made a row again.
+
+    Raises PreconditionFailed where `versions` are given and there is no row of such a version; else as `update`.
+    """
+    change = replace(change, sets={**change.sets, "user_id": target.user_id})
+    owned = conditions.owned_by(target.user_id)
+    if terms.versions is not None:
+        return _write(manager, target, change, terms, owned & conditions.live(), makes_rows=True)
+    may_write = owned | conditions.absent(next(iter(target.key)))
+    return _write(manager, target, change, terms, may_write, makes_rows=True)
+
+
+def _write(
+    manager: DatabaseManager,
+    target: Target,
+    change: Change,
+    terms: Terms,
+    may_write: Condition,
+    *,
+    makes_rows: bool = False,
+) -> Row:
     clock = now()
     for attempt in range(_MAX_ROUNDS):
+        update = _Update(clock, change, terms, may_write, makes_rows)
         try:
-            return _try_update(manager, target, change, clock, terms)
+            return _try_update(manager, target, update)
         except ConditionRefused as refusal:
-            row = _refusing_row(refusal, target)
+            row = _refusing_row(refusal, target, terms, makes_rows=makes_rows)
             if _is_done(row, clock, terms, refusal, target):
                 return row
-            clock = _later_than(row)
-        _pause(attempt)
+            clock = _later_than(row, target)
+        pause(attempt)
     raise Unavailable(f"Too many others are changing this {target.kind}. Nothing was changed; try again.")
 
 
@@ -196,50 +228,81 @@ def _put(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write
     return from_item(item)  # as every later read gives it, numbers above all
 
 
-def _try_update(manager: DatabaseManager, target: Target, change: Change, clock: str, terms: Terms) -> Row:
-    condition = terms.condition(target.user_id, clock)
-    expression, names, values = _update_expression(change, clock, terms.write)
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """One UpdateItem: the change, the clock, the version and the register in one expression."""
+
+    clock: str
+    change: Change
+    terms: Terms
+    may_write: Condition
+    makes_rows: bool
+
+    def parameters(self) -> dict[str, Any]:
+        expression, names, values = self._expression()
+        condition = self.terms.condition(self.may_write, self.clock)
+        return {
+            "UpdateExpression": expression,
+            "ConditionExpression": condition.expression,
+            "ExpressionAttributeNames": {**names, **condition.names},
+            "ExpressionAttributeValues": {**values, **condition.values},
+        }
+
+    def _expression(self) -> tuple[str, dict[str, str], dict[str, Any]]:
+        """Right-hand sides are the old values."""
+        change = self.change
+        newest, *older = REGISTER
+        shifts = [f"#{to} = if_not_exists(#{frm}, :none)" for frm, to in zip(REGISTER, older, strict=False)]
+        defaults = {"created_at": self.clock, **change.defaults} if self.makes_rows else dict(change.defaults)
+        sets = {**change.sets, "updated_at": self.clock, newest: self.terms.write.entry(self.clock)}
+        assignments = [
+            *(f"#{name} = :{name}" for name in sets),
+            *(f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults),
+            *shifts,
+            "#version = if_not_exists(#version, :unversioned) + :one",
+        ]
+        # A row that this update makes is at the first version; one from before versions were kept has been there.
+        makes_it = self.makes_rows and self.terms.versions is None
+        counters = {"none": "", "one": 1, "unversioned": 0 if makes_it else FIRST_VERSION}
+        clauses = ["SET " + ", ".join(assignments)]
+        values = {f":{name}": to_attribute(value) for name, value in {**sets, **defaults, **counters}.items()}
+        for verb, members in (("ADD", change.adds), ("DELETE", change.deletes)):
+            if members:
+                clauses.append(f"{verb} " + ", ".join(f"#{name} :{name}_members" for name in members))
+                values |= {f":{name}_members": to_attribute(value) for name, value in members.items()}
+        if change.removes:
+            clauses.append("REMOVE " + ", ".join(f"#{name}" for name in change.removes))
+        used = {*sets, *defaults, *older, "version", *change.adds, *change.deletes, *change.removes}
+        return " ".join(clauses), {f"#{name}": name for name in used}, values
+
+
+def _try_update(manager: DatabaseManager, target: Target, update: _Update) -> Row:
     answer = manager.call(
         "update_item",
+        send_by=None if target.send_within_seconds is None else time.monotonic() + target.send_within_seconds,
         TableName=target.table,
         Key=to_item(target.key),
-        UpdateExpression=expression,
-        ConditionExpression=condition.expression,
-        ExpressionAttributeNames={**names, **condition.names},
-        ExpressionAttributeValues={**values, **condition.values},
         ReturnValues="ALL_NEW",
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        **update.parameters(),
     )
     return from_item(answer["Attributes"])
 
 
-def _update_expression(change: Change, clock: str, write: WriteId) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The change, the clock, the version and the register in one expression; right-hand sides are the old values."""
-    newest, *older = REGISTER
-    shifts = [f"#{to} = if_not_exists(#{frm}, :none)" for frm, to in zip(REGISTER, older, strict=False)]
-    sets = {**change.sets, "updated_at": clock, newest: write.entry(clock)}
-    clauses = [
-        "SET "
-        + ", ".join(
-            [*(f"#{name} = :{name}" for name in sets), *shifts, "#version = if_not_exists(#version, :one) + :one"]
-        )
-    ]
-    values = {f":{name}": to_attribute(value) for name, value in {**sets, "none": "", "one": FIRST_VERSION}.items()}
-    for verb, members in (("ADD", change.adds), ("DELETE", change.deletes)):
-        if members:
-            clauses.append(f"{verb} " + ", ".join(f"#{name} :{name}_members" for name in members))
-            values |= {f":{name}_members": to_attribute(value) for name, value in members.items()}
-    if change.removes:
-        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in change.removes))
-    used = {*sets, *older, "version", *change.adds, *change.deletes, *change.removes}
-    return " ".join(clauses), {f"#{name}": name for name in used}, values
+def _refusing_row(refusal: ConditionRefused, target: Target, terms: Terms, *, makes_rows: bool) -> Row:
+    """The caller's own row that refused; missing and foreign rows give the same answer, also where tries got lost.
 
-
-def _refusing_row(refusal: ConditionRefused, target: Target) -> Row:
-    """The caller's own row that refused; missing and foreign rows give the same answer, also where tries got lost."""
-    if refusal.row is not None and _is_owned(refusal.row, target):
-        return refusal.row
-    raise (OutcomeUnknown() if refusal.may_have_been_applied else target.missing()) from refusal
+    A tombstone counts as missing, unless this very write made it, or may make a row of it.
+    """
+    row = refusal.row
+    may_be_dead = makes_rows and terms.versions is None
+    if row is not None and _is_owned(row, target) and (may_be_dead or is_live(row) or has_made(row, terms.write)):
+        return row
+    if refusal.may_have_been_applied:
+        raise OutcomeUnknown from refusal
+    if not makes_rows:
+        raise target.missing() from refusal
+    raise (target.taken() if may_be_dead else target.stale()) from refusal
 
 
 def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, target: Target) -> bool:
@@ -256,8 +319,22 @@ def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, targ
     return terms.guard is not None and terms.guard.is_settled(row)
 
 
+def is_live(row: Row) -> bool:
+    """Whether the row is more than the tombstone of a deleted one."""
+    return "deleted_at" not in row
+
+
 def _is_owned(row: Row, target: Target) -> bool:
     return row.get("user_id") == target.user_id
+
+
+def made_at(row: Row, write: WriteId) -> str:
+    """When this write was made, by the row's register. Raises LookupError where it is not among the last four."""
+    entries = [row[name] for name in REGISTER if _is_entry(row.get(name), write)]
+    if not entries:
+        raise LookupError("the row does not know this write")
+    clock: str = entries[0].split(" ")[0]
+    return clock
 
 
 def has_made(row: Row, write: WriteId) -> bool:
@@ -286,13 +363,21 @@ def _pushed_out(row: Row, clock: str) -> bool:
     return oldest.split(" ")[0] > clock
 
 
-def _later_than(row: Row) -> str:
-    """Now, or just after the row's last change where this clock is behind the one that wrote it."""
+def _later_than(row: Row, target: Target) -> str:
+    """Now, or just after the row's last change where this clock is behind the one that wrote it.
+
+    Raises Conflict for a row of another origin whose time is later than now and is no time.
+    """
     current = now()
     last = row.get("updated_at", "")
-    return current if current > last else timestamp(parse_timestamp(last) + _MICROSECOND)
+    if current > last:
+        return current
+    try:
+        return timestamp(parse_timestamp(last) + _MICROSECOND)
+    except ValueError as error:
+        raise Conflict(f"This {target.kind} cannot be changed: its updated_at is no time of this service.") from error
 
 
-def _pause(attempt: int) -> None:
+def pause(attempt: int) -> None:
     """Full jitter, so that requests that collided once do not collide in step."""
     time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.002 * 2**attempt)))  # noqa: S311 - not a secret

@@ -1,10 +1,14 @@
-"""JSON text to Python and back without losing a digit: numbers are exact (int or Decimal), never rounded to a float."""
+"""JSON text to Python and back without losing a digit: numbers are exact (int or Decimal), never rounded to a float.
+
+NaN and Infinity are no JSON, yet many an encoder writes them: they come as the Decimals of that name, which every check
+of a document refuses, so that the answer can say where they are.
+"""
 
 import json
 import re
 import secrets
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 _MAX_INTEGER_TEXT = 38
 _MARK = secrets.token_hex(16)
@@ -17,7 +21,7 @@ def loads(text: str) -> Any:
         text,
         parse_float=_parse_number,
         parse_int=_parse_integer,
-        parse_constant=_refuse_constant,
+        parse_constant=Decimal,
         object_pairs_hook=_object,
     )
 
@@ -45,10 +49,6 @@ def _parse_number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         return Decimal("Infinity")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _mark(value: object) -> str:

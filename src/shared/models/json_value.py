@@ -107,6 +107,8 @@ def _text_fault(text: str) -> str | None:
 def _number_fault(number: float | Decimal) -> str | None:
     if isinstance(number, int) and -_SAFE_INTEGER < number < _SAFE_INTEGER:
         return None
+    if number != number:  # NaN alone is not what it is
+        return "is not a number"
     digits, exponent = significand(number)
     if digits > MAX_DIGITS:
         return f"has {digits} significant digits; at most {MAX_DIGITS} can be kept"

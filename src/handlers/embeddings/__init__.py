@@ -1,0 +1,1 @@
+"""Handlers of embeddings: storing them, and finding what is alike."""

@@ -1,0 +1,64 @@
+"""The items of a batch: each read on its own, and answered as a request of its own would have been."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.binding import invalid
+from shared.database import DBProductEmbedding
+from shared.errors import ApiError, FieldError, InvalidRequest
+from shared.models.embedding import BatchResult, ItemFault, ItemResult, NewEmbedding
+
+Item = DBProductEmbedding | ApiError
+
+
+def read_items(documents: Sequence[Any], owner: str) -> list[Item]:
+    """Each item as the embedding it is, or as the error it has."""
+    items: list[Item] = []
+    keys: set[tuple[str, str]] = set()
+    for index, document in enumerate(documents):
+        items.append(_read_item(document, index, owner, keys))
+    return items
+
+
+def results(items: Sequence[Item], outcomes: Mapping[int, Item]) -> BatchResult:
+    """The answer: `outcomes` has what became of the items that could be read."""
+    listed = [_result(index, outcomes.get(index, item), item) for index, item in enumerate(items)]
+    stored = sum(result.problem is None for result in listed)
+    return BatchResult(results=listed, stored=stored, failed=len(listed) - stored)
+
+
+def _read_item(document: Any, index: int, owner: str, keys: set[tuple[str, str]]) -> Item:
+    """A product may be in a batch once: its writes go out at the same time, in no order."""
+    try:
+        item = NewEmbedding.model_validate(document)
+    except ValidationError as error:
+        return invalid("item", error)
+    key = (item.product_id, item.model_version)
+    if key in keys:
+        reason = "is in an earlier item of this batch, under the same model_version"
+        return InvalidRequest("The item is invalid.", errors=[FieldError("/item/product_id", reason)])
+    keys.add(key)
+    return item.stored_by(owner)
+
+
+def _result(index: int, outcome: Item, item: Item) -> ItemResult:
+    product_id = None if isinstance(item, ApiError) else item.product_id
+    if isinstance(outcome, ApiError):
+        return ItemResult(
+            index=index,
+            product_id=product_id,
+            status=outcome.status,
+            problem=outcome.slug,
+            detail=outcome.detail,
+            errors=[_fault(fault, index) for fault in outcome.errors] or None,
+        )
+    status = 201 if outcome.is_new else 200
+    return ItemResult(index=index, product_id=product_id, status=status, version=outcome.version)
+
+
+def _fault(fault: FieldError, index: int) -> ItemFault:
+    """The pointer as it leads into the batch: what is `/body/x` or `/item/x` of an item is `/body/items/{index}/x`."""
+    _, _, *steps = fault.pointer.split("/")
+    return ItemFault(pointer="/".join(["", "body", "items", str(index), *steps]), message=fault.message)

@@ -1,0 +1,40 @@
+"""POST /embeddings/similarity"""
+
+from shared.auth import Caller
+from shared.database import ModelVersionRepository
+from shared.http import Answer, endpoint
+from shared.models.embedding import BuildMatrix
+from shared.similarity.matrix import MatrixStore
+from shared.similarity.matrix_status import MatrixStatus
+from shared.similarity.objects import default_objects
+from shared.tasks import request_task
+
+from .catalogues import owner_to_write, query_of
+from .matrix_state import matrix_state
+
+
+@endpoint("POST", "/embeddings/similarity", status=202)
+def handler(caller: Caller, body: BuildMatrix) -> Answer:
+    """Have the similarity matrix of a model version built: the k nearest neighbours of every product.
+
+    Whoever asks for the build that is under way joins it.
+    """
+    owner = owner_to_write(caller, body.catalogue)
+    ModelVersionRepository.require_dimension(owner, body.model_version, "/body/model_version")
+    store = MatrixStore(default_objects(), owner, body.model_version)
+    status, is_new = store.request_build(body.k)
+    if is_new:
+        _ask_worker(owner, body.model_version, store, status)
+    place = f"/embeddings/similarity?{query_of(body.model_version, body.catalogue)}"
+    return Answer(matrix_state(owner, body.model_version, status), 202, place)
+
+
+def _ask_worker(owner: str, model_version: str, store: MatrixStore, status: MatrixStatus) -> None:
+    """Ask for the build, or take it back: else others would join a build that nobody does."""
+    is_asked = False
+    try:
+        request_task({"task": "matrix", "owner": owner, "model_version": model_version, "build_id": status.build_id})
+        is_asked = True
+    finally:
+        if not is_asked:
+            store.withdraw(status, "The worker could not be asked. Ask for the matrix again.")

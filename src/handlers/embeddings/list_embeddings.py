@@ -1,0 +1,25 @@
+"""GET /embeddings"""
+
+from shared.auth import Caller
+from shared.database import EmbeddingRepository
+from shared.http import endpoint
+from shared.models.embedding import Embedding, EmbeddingList, ListEmbeddings
+
+from .catalogues import owner_to_read
+
+
+@endpoint("GET", "/embeddings")
+def handler(caller: Caller, query: ListEmbeddings) -> EmbeddingList:
+    """A page of a model version's embeddings, newest change first."""
+    page = EmbeddingRepository.list_embeddings(
+        owner_to_read(caller, query.catalogue),
+        query.model_version,
+        query.limit,
+        query.cursor,
+        include_vectors=query.include_vectors,
+    )
+    return EmbeddingList(
+        embeddings=[Embedding.of(row, include_vector=query.include_vectors) for row in page.embeddings],
+        next_cursor=page.next_cursor,
+        has_more=page.next_cursor is not None,
+    )

@@ -1,0 +1,42 @@
+"""GET /reports/{report_id}/products/{product_id}"""
+
+from shared.auth import Caller
+from shared.database import EmbeddingRepository, ReportRepository
+from shared.errors import FieldError, InvalidRequest, NotFound
+from shared.http import endpoint
+from shared.models.embedding import EmbeddedProductId, ProductScore, ScoreQuery
+from shared.models.report import ReportId
+from shared.models.vector import Vector
+from shared.similarity.search import score
+
+from ..embeddings.catalogues import owner_to_read
+from .reference import reference_product_id
+
+_POINTER = "/path/report_id"
+
+
+@endpoint("GET", "/reports/{report_id}/products/{product_id}")
+def handler(caller: Caller, report_id: ReportId, product_id: EmbeddedProductId, query: ScoreQuery) -> ProductScore:
+    """One product with its score against the report's reference."""
+    report = ReportRepository.get_report(report_id, caller.user_id)
+    owner = owner_to_read(caller, query.catalogue)
+    reference_id = reference_product_id(report, _POINTER)
+    product = EmbeddingRepository.get_embedding(product_id, owner, query.model_version)
+    reference = _reference_vector(reference_id, owner, query.model_version)
+    return ProductScore(
+        product_id=product_id,
+        reference_product_id=reference_id,
+        metric=query.metric,
+        score=score(query.metric, product.embedding_vector, reference),
+        product=product.product,
+        is_favorite=product_id in report.favorites,
+        embedding_vector=product.embedding_vector.tolist() if query.include_vectors else None,
+    )
+
+
+def _reference_vector(product_id: str, owner: str, model_version: str) -> Vector:
+    try:
+        return EmbeddingRepository.get_embedding(product_id, owner, model_version).embedding_vector
+    except NotFound as error:
+        reason = "the report's reference is no product of this catalogue under that model_version"
+        raise InvalidRequest("The reference product is unknown.", errors=[FieldError(_POINTER, reason)]) from error

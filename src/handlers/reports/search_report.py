@@ -1,0 +1,25 @@
+"""POST /reports/{report_id}/search"""
+
+from shared.auth import Caller
+from shared.database import ReportRepository
+from shared.http import endpoint
+from shared.models.embedding import SearchOptions, SearchResult
+from shared.models.report import ReportId
+from shared.similarity.search import Reference, search
+
+from ..embeddings.catalogues import owner_to_read
+from ..embeddings.hits import search_result
+from .reference import reference_product_id
+
+_POINTER = "/body/embedding_vector"
+"""What a caller can give where the report's reference does not do."""
+
+
+@endpoint("POST", "/reports/{report_id}/search")
+def handler(caller: Caller, report_id: ReportId, body: SearchOptions) -> SearchResult:
+    """The products most like the report's reference, or like a vector in the body; each says if it is a favourite."""
+    report = ReportRepository.get_report(report_id, caller.user_id)
+    product_id = None if body.embedding_vector else reference_product_id(report, _POINTER)
+    reference = Reference(body.embedding_vector, product_id, _POINTER)
+    hits = search(owner_to_read(caller, body.catalogue), body, reference)
+    return search_result(hits, body, report.favorites)

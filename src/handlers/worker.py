@@ -1,0 +1,31 @@
+"""The worker: what takes longer than a request may. It is invoked asynchronously, perhaps more than once for a task."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.similarity import jobs
+from shared.similarity.objects import default_objects
+
+_RESERVE_MILLISECONDS = 30_000
+"""Left for putting things in order before Lambda ends the function."""
+
+
+class OutOfTime(Exception):
+    """The function would be ended before the task is done; what is done so far is no harm."""
+
+
+def handler(event: Mapping[str, Any], context: Any = None) -> None:
+    """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity`)."""
+    tasks: Mapping[str, Callable[..., object]] = {"snapshot": jobs.build_snapshot, "matrix": jobs.build_matrix}
+    arguments = {name: value for name, value in event.items() if name != "task"}
+    tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
+
+
+def _checking(context: Any) -> Callable[[], None]:
+    """A check that raises OutOfTime; on a laptop there is no end."""
+
+    def check() -> None:
+        if context is not None and context.get_remaining_time_in_millis() < _RESERVE_MILLISECONDS:
+            raise OutOfTime
+
+    return check

@@ -1,0 +1,1 @@
+"""Exact similarity search, its snapshots in S3 and the matrix of nearest neighbours."""

@@ -1,0 +1,217 @@
+"""Indexes kept in memory between requests, each as fresh as the table's index is when it is asked for.
+
+Whoever had to read much asks the worker for the next snapshot. Memory has a hard cap: indexes that were not used for
+longest make room, and one that is larger than the cap is searched in segments that are streamed from its snapshot.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..config import ConfigurationError, get_settings
+from ..database.embeddings import EmbeddingRepository
+from ..errors import ApiError, Unavailable
+from ..scope import current_scope
+from ..tasks import request_task
+from ..telemetry import log_warning
+from .index import Hit, ModelIndex, Query
+from .loading import REBUILD_AFTER, Key, Loader, TooLarge
+from .objects import ObjectStore, default_objects
+from .segment import CorruptSegment
+
+REFRESH_SECONDS = 1.0
+"""An index is not read anew sooner: what was stored so long before a search began is found by it."""
+
+_ASK_AGAIN_SECONDS = 60.0
+_WAIT_SECONDS = 5.0
+_TRIES = 2
+_NOT_ASKED = (ApiError, ClientError, BotoCoreError, ConfigurationError)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One index. Times are `time.monotonic()` in seconds."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    index: ModelIndex | None = None
+    is_streamed: bool = False
+    """Whether it was found to be too large to be kept whole."""
+
+    unsaved: int = 0
+    """Rows that no snapshot has, as far as this process knows."""
+
+    loaded_at: float = 0.0
+    read_at: float = 0.0
+    used_at: float = 0.0
+    asked_at: float = float("-inf")
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self.index is None else self.index.nbytes
+
+
+class IndexCache:
+    """The indexes of one process, shared by its threads."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        repository: EmbeddingRepository,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit` is in bytes."""
+        self._loader = Loader(objects, repository, limit)
+        self._limit = limit
+        self._clock = clock
+        self._entries: dict[Key, _Entry] = {}
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the indexes that are kept."""
+        with self._lock:
+            return sum(entry.nbytes for entry in self._entries.values())
+
+    def search(self, owner: str, model_version: str, dimension: int, query: Query) -> list[Hit]:
+        """What `ModelIndex.search` finds in the owner's index.
+
+        Raises Unavailable where the index cannot be had in the time that the request has, or TooManyRequests.
+        """
+        key = (owner, model_version)
+        for _ in range(_TRIES):
+            index = self.index_of(owner, model_version, dimension)
+            try:
+                return index.search(query, _check_time)
+            except CorruptSegment as error:  # or gone since the manifest was read
+                log_warning("a segment could not be streamed", reason=str(error))
+                self._forget(key)
+            finally:
+                self._trim(key, index)  # a filter has made columns
+        self._ask(key, self._entry(key), full=True)
+        raise _being_built()
+
+    def index_of(self, owner: str, model_version: str, dimension: int) -> ModelIndex:
+        """The index, no older than REFRESH_SECONDS. Raises Unavailable or TooManyRequests as `search`."""
+        key = (owner, model_version)
+        entry = self._entry(key)
+        with _held(entry.lock):
+            entry.used_at = self._clock()
+            return self._current(key, dimension, entry)
+
+    def _current(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
+        index = entry.index
+        if index is None or self._clock() - entry.loaded_at > REBUILD_AFTER.total_seconds():
+            return self._load(key, dimension, entry)
+        if self._clock() - entry.read_at < REFRESH_SECONDS:
+            return index
+        try:
+            return self._refresh(key, index, entry)
+        except TooLarge:
+            entry.is_streamed = True
+            return self._load(key, dimension, entry)
+
+    def _load(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
+        """Read the index; one at a time, so that two together do not pass the limit."""
+        with _held(self._loading):
+            entry.index = None
+            began = self._clock()
+            for streamed in (True,) if entry.is_streamed else (False, True):
+                try:
+                    index, unsaved = self._loader.load(
+                        key, dimension, self._asker(key, entry), self._room_maker(key), streamed=streamed
+                    )
+                except TooLarge:
+                    entry.is_streamed = True
+                    continue
+                entry.loaded_at = began
+                return self._keep(entry, index, unsaved, began)
+        self._ask(key, entry)
+        raise _being_built()
+
+    def _refresh(self, key: Key, index: ModelIndex, entry: _Entry) -> ModelIndex:
+        began = self._clock()
+        index, unsaved = self._loader.refresh(key, index, entry.unsaved, self._asker(key, entry), self._room_maker(key))
+        return self._keep(entry, index, unsaved, began)
+
+    def _keep(self, entry: _Entry, index: ModelIndex, unsaved: int, began: float) -> ModelIndex:
+        entry.index, entry.unsaved, entry.read_at = index, unsaved, began
+        if self._was_asked(entry):
+            entry.unsaved = 0
+        return index
+
+    def _asker(self, key: Key, entry: _Entry) -> Callable[[bool], None]:
+        return lambda full: self._ask(key, entry, full=full)
+
+    def _room_maker(self, key: Key) -> Callable[[int], None]:
+        return lambda size: self._make_room(size, keep=key)
+
+    def _was_asked(self, entry: _Entry) -> bool:
+        return self._clock() - entry.asked_at < _ASK_AGAIN_SECONDS
+
+    def _ask(self, key: Key, entry: _Entry, *, full: bool = False) -> None:
+        """Ask for a snapshot, now and then: a search that found what it was asked for does not fail for it."""
+        if self._was_asked(entry):
+            return
+        entry.asked_at = self._clock()
+        try:
+            request_task({"task": "snapshot", "owner": key[0], "model_version": key[1], "full": full})
+        except _NOT_ASKED as error:
+            log_warning("the worker could not be asked for a snapshot", exception=type(error).__name__)
+
+    def _trim(self, key: Key, index: ModelIndex) -> None:
+        """Bring what is kept back below the limit after a search."""
+        if index.nbytes > self._limit:
+            index.drop_columns()
+        self._make_room(index.nbytes, keep=key)
+
+    def _make_room(self, size: int, keep: Key) -> None:
+        """Let go of other indexes, those not used for longest first, until `size` bytes more are below the limit."""
+        with self._lock:
+            others = [entry for key, entry in self._entries.items() if key != keep and entry.index is not None]
+            total = size + sum(entry.nbytes for entry in others)
+            for entry in sorted(others, key=lambda entry: entry.used_at):
+                if total <= self._limit:
+                    return
+                total -= entry.nbytes
+                entry.index = None
+
+    def _entry(self, key: Key) -> _Entry:
+        with self._lock:
+            return self._entries.setdefault(key, _Entry())
+
+    def _forget(self, key: Key) -> None:
+        self._entry(key).index = None
+
+
+@lru_cache(maxsize=1)
+def default_cache() -> IndexCache:
+    """The process's own cache, configured by the environment."""
+    return IndexCache(default_objects(), EmbeddingRepository(), get_settings().index_cache_bytes)
+
+
+@contextmanager
+def _held(lock: threading.Lock) -> Iterator[None]:
+    """Hold the lock. Raises Unavailable where another thread holds it for longer than a request can wait."""
+    if not lock.acquire(timeout=_WAIT_SECONDS):
+        raise _being_built()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _being_built() -> Unavailable:
+    return Unavailable("The similarity index is being built. Try again in a while.", retry_after=10)
+
+
+def _check_time() -> None:
+    scope = current_scope()
+    if scope:
+        scope.ensure_time_for_a_call()
