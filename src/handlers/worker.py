@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.errors import Unavailable
 from shared.similarity import jobs
 from shared.similarity.objects import default_objects
 
@@ -10,8 +11,11 @@ _RESERVE_MILLISECONDS = 30_000
 """Left for putting things in order before Lambda ends the function."""
 
 
-class OutOfTime(Exception):
+class OutOfTime(Unavailable):
     """The function would be ended before the task is done; what is done so far is no harm."""
+
+    def __init__(self) -> None:
+        super().__init__("It takes longer than the worker may run.")
 
 
 def handler(event: Mapping[str, Any], context: Any = None) -> None:

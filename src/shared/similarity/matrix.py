@@ -283,8 +283,8 @@ class Claim:
         be written as soon as this one is done, are not on the list. The matrix just replaced may be being read.
         """
         done = self.status.done(matrix, self.store.clock())
-        read_yet = {matrix.folder} | ({done.previous} if done.previous else set())
-        outdated = self.store.other_objects(read_yet)
+        replaced = {self.status.current.folder} if self.status.current else set()
+        outdated = self.store.other_objects({matrix.folder} | replaced)
         self._advance(done)
         try:
             self.store.objects.delete(outdated)

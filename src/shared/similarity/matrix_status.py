@@ -67,7 +67,7 @@ class MatrixStatus:
 
     Times are texts of `models.fields.timestamp`. `rows` is known once the build has counted them; `error` says why it
     failed; `built_at` and `watermark` are those of `current`. `attempt` tells the worker that has the build from those
-    that had it before, and `previous` is the folder of the matrix that `current` replaced, which may still be read.
+    that had it before.
     """
 
     state: State = "absent"
@@ -81,7 +81,6 @@ class MatrixStatus:
     error: str | None = None
     attempt: str | None = None
     current: StoredMatrix | None = None
-    previous: _Folder | None = None
     format: Literal[1] = 1
 
     @property
@@ -103,7 +102,7 @@ class MatrixStatus:
 
     def queued(self, build_id: str, k: int, now: str) -> "MatrixStatus":
         """A new build is wanted."""
-        return MatrixStatus("queued", build_id, k, requested_at=now, current=self.current, previous=self.previous)
+        return MatrixStatus("queued", build_id, k, requested_at=now, current=self.current)
 
     def claimed(self, attempt: str, now: str) -> "MatrixStatus":
         """A worker begins."""
@@ -115,9 +114,7 @@ class MatrixStatus:
 
     def done(self, matrix: StoredMatrix, now: str) -> "MatrixStatus":
         """The worker has written a matrix, which takes the place of the one before."""
-        previous = self.current.folder if self.current else None
-        finished = self.alive(matrix.rows, matrix.rows, now)
-        return replace(finished, state="done", current=matrix, previous=previous)
+        return replace(self.alive(matrix.rows, matrix.rows, now), state="done", current=matrix)
 
     def failed(self, error: str, now: str) -> "MatrixStatus":
         """The worker gives up."""
