@@ -7,12 +7,12 @@ import pytest
 from moto import mock_aws
 
 from handlers import worker
+from shared import tasks
 from shared.auth import reset_verifier
 from shared.config import get_settings
 from shared.database.manager import DatabaseManager, default_manager
 from shared.similarity.cache import default_cache
 from shared.similarity.objects import default_objects
-from shared.tasks import set_local_worker, wait_for_local_tasks
 from shared.telemetry import get_logger
 from tests.support.api import Api
 from tests.support.environment import function_environment
@@ -27,6 +27,7 @@ def forget() -> None:
     """Drop everything that a process keeps from its first use on."""
     get_settings.cache_clear()
     default_manager.cache_clear()
+    tasks._lambda_client.cache_clear()
     default_objects.cache_clear()
     default_cache.cache_clear()
     get_logger.cache_clear()
@@ -48,10 +49,10 @@ def manager() -> Iterator[DatabaseManager]:
     with mock_aws():
         create_tables(boto3.client("dynamodb"))
         boto3.client("s3").create_bucket(Bucket=get_settings().similarity_bucket)
-        set_local_worker(worker.handler)
+        tasks.set_local_worker(worker.handler)
         yield default_manager()
-        assert wait_for_local_tasks(20)
-        set_local_worker(None)
+        assert tasks.wait_for_local_tasks(20)
+        tasks.set_local_worker(None)
 
 
 @pytest.fixture

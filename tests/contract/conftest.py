@@ -3,10 +3,19 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 
 import pytest
 
-from shared.database import DatabaseManager, ReportRepository, UserRepository
+from shared.config import Settings
+from shared.database import (
+    DatabaseManager,
+    EmbeddingRepository,
+    ModelVersionRepository,
+    ReportRepository,
+    UserRepository,
+)
+from shared.similarity.objects import ObjectStore
 from tests.support.engines import NAMES, Engine, dynoxide_engine, ministack_engine, moto_engine
 
 
@@ -59,6 +68,27 @@ def reports(manager: DatabaseManager) -> ReportRepository:
 @pytest.fixture
 def users(manager: DatabaseManager) -> UserRepository:
     return UserRepository(manager)
+
+
+@pytest.fixture
+def embeddings(manager: DatabaseManager) -> EmbeddingRepository:
+    return EmbeddingRepository(manager)
+
+
+@pytest.fixture
+def models(manager: DatabaseManager) -> ModelVersionRepository:
+    return ModelVersionRepository(manager)
+
+
+@pytest.fixture
+def objects(engine: Engine) -> ObjectStore:
+    """The bucket of the template, in an engine that has S3."""
+    environ = dict(engine.settings(engine.endpoint).environ)
+    if engine.endpoint:
+        environ["AWS_ENDPOINT_URL_S3"] = engine.endpoint
+    store = ObjectStore(Settings(MappingProxyType(environ)))
+    store.client.create_bucket(Bucket=store.settings.similarity_bucket)
+    return store
 
 
 @pytest.fixture

@@ -17,6 +17,10 @@ MOTO_IS_NOT_ATOMIC = Difference(
 MOTO_MISREADS_EMPTY_NAMES = Difference(
     "moto", "It gives an answer that no SDK can parse for an item with an empty member name inside a map."
 )
+MOTO_HAS_NO_SIZE_OF_NOTHING = Difference(
+    "moto", "It fails at the size of an attribute that is not there, where the condition just does not hold."
+)
+DYNOXIDE_HAS_NO_S3 = Difference("dynoxide", "It speaks DynamoDB's protocol alone.")
 
 
 def unlike(difference: Difference) -> pytest.MarkDecorator:

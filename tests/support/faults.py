@@ -6,21 +6,28 @@ assert fault.fired
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.model import OperationModel
 from moto.core.models import botocore_stubber
 
-from shared.database import DatabaseManager
-
 Fault = Callable[[AWSPreparedRequest], AWSResponse]
 
 TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/k9-reports-test"
+BUCKET_ARN = "arn:aws:s3:::k9-similarity-test"
+
+
+class Source(Protocol):
+    """Whose client is watched, or made to fail: a DatabaseManager, an ObjectStore."""
+
+    @property
+    def client(self) -> Any: ...
 
 
 class _Body(BytesIO):
@@ -44,6 +51,13 @@ def answering(status: int, code: str, headers: Mapping[str, str] | None = None, 
     return lambda request: _response(request, status, json.dumps(document), headers or {})
 
 
+def answering_as_s3(status: int, code: str, message: str | None = None) -> Fault:
+    """S3's own error answer, which is XML."""
+    text = message or f"User: arn:aws:iam::123456789012:role/k9 failed on resource: {BUCKET_ARN}"
+    document = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>"
+    return lambda request: _response(request, status, document, {"content-type": "application/xml"})
+
+
 def garbled(status: int = 200, text: str = "<html>Bad gateway at k9-reports-test</html>") -> Fault:
     """An answer that is not DynamoDB's, as from a proxy in between."""
     return lambda request: _response(request, status, text, {"content-type": "text/html"})
@@ -59,56 +73,83 @@ def raising(error: Exception) -> Fault:
 
 
 @contextmanager
-def faulty(manager: DatabaseManager, fault: Fault, *, times: int | None = None) -> Iterator[Fired]:
-    """Every try (or the first `times`) meets `fault`; moto sees the others alone, so that nothing is applied."""
-    events: Any = manager.client.meta.events
-    count = Fired()
-
-    def before_send(event_name: str, request: AWSPreparedRequest, **context: object) -> AWSResponse | None:
-        if times is not None and count.fired >= times:
-            return botocore_stubber(event_name, request, **context)
-        count.fired += 1
-        return fault(request)
-
-    events.unregister("before-send", botocore_stubber)
-    events.register("before-send", before_send)
-    try:
-        yield count
-    finally:
-        events.unregister("before-send", before_send)
-        events.register("before-send", botocore_stubber)
+def faulty(source: Source, fault: Fault, *, times: int | None = None, after: int = 0) -> Iterator[Fired]:
+    """Every try (or the first `times`) from the one after `after` others on meets `fault`; moto sees the others alone,
+    so that nothing is applied."""
+    with _before_send([source], fault, times, after) as fired:
+        yield fired
 
 
 @contextmanager
-def requests_sent(manager: DatabaseManager) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """The calls that the manager's client is asked for: operation and parameters."""
-    events: Any = manager.client.meta.events
+def all_faulty(faults: Mapping[str, Fault], *sources: Source, after: int = 0) -> Iterator[Fired]:
+    """Every call of all these clients after so many others meets the fault of its service ("dynamodb", "s3")."""
+
+    def of_its_service(request: AWSPreparedRequest) -> AWSResponse:
+        return faults["dynamodb" if "dynamodb" in str(request.url) else "s3"](request)
+
+    with _before_send(sources, of_its_service, None, after) as fired:
+        yield fired
+
+
+@contextmanager
+def _before_send(sources: Sequence[Source], fault: Fault, times: int | None, after: int) -> Iterator[Fired]:
+    count, lock = Fired(), Lock()
+    passed = 0
+
+    def is_to_pass() -> bool:
+        nonlocal passed
+        with lock:
+            passed += 1
+            if passed <= after or (times is not None and count.fired >= times):
+                return True
+            count.fired += 1
+            return False
+
+    def before_send(event_name: str, request: AWSPreparedRequest, **context: object) -> AWSResponse | None:
+        return botocore_stubber(event_name, request, **context) if is_to_pass() else fault(request)
+
+    with ExitStack() as stack:
+        for source in sources:
+            events: Any = source.client.meta.events
+            events.unregister("before-send", botocore_stubber)
+            stack.callback(events.register, "before-send", botocore_stubber)
+            events.register("before-send", before_send)
+            stack.callback(events.unregister, "before-send", before_send)
+        yield count
+
+
+@contextmanager
+def requests_sent(*sources: Source) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The calls that these clients are asked for: operation and parameters."""
     sent: list[tuple[str, dict[str, Any]]] = []
 
     def record(params: dict[str, Any], model: OperationModel, **_: object) -> None:
         sent.append((model.name, dict(params)))
 
-    events.register("provide-client-params", record)
-    try:
+    with _hooked("provide-client-params", record, sources):
         yield sent
-    finally:
-        events.unregister("provide-client-params", record)
 
 
 @contextmanager
-def recorded(manager: DatabaseManager) -> Iterator[list[str]]:
-    """The operations that the manager's client is asked for, by name."""
-    events: Any = manager.client.meta.events
+def recorded(*sources: Source) -> Iterator[list[str]]:
+    """The operations that these clients are asked for, by name."""
     operations: list[str] = []
 
     def record(model: OperationModel, **_: object) -> None:
         operations.append(model.name)
 
-    events.register("before-call", record)
-    try:
+    with _hooked("before-call", record, sources):
         yield operations
-    finally:
-        events.unregister("before-call", record)
+
+
+@contextmanager
+def _hooked(event: str, hook: Callable[..., None], sources: Sequence[Source]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for source in sources:
+            events: Any = source.client.meta.events
+            events.register(event, hook)
+            stack.callback(events.unregister, event, hook)
+        yield
 
 
 def _response(request: AWSPreparedRequest, status: int, text: str, headers: Mapping[str, str]) -> AWSResponse:

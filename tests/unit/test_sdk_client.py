@@ -1,6 +1,7 @@
 """The request path's client: what it leaves out of the SDK must make no difference but speed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,30 @@ import botocore.session
 import pytest
 from botocore.loaders import Loader
 
-from shared.config import get_settings
+from shared.config import Settings, get_settings
 from shared.database import DatabaseManager, ReportRepository
-from shared.database.client import new_client
-from shared.database.sdk_data import ENDPOINTS, SERVICE, excerpt
+from shared.database.client import (
+    CONNECT_TIMEOUT_SECONDS,
+    MAX_ATTEMPTS,
+    READ_TIMEOUT_SECONDS,
+    new_client,
+    new_lambda_client,
+    new_s3_client,
+)
+from shared.database.sdk_data import ENDPOINTS, SERVICES, excerpt
 from shared.errors import NotFound, OutcomeUnknown, Unavailable
 from tests.support.faults import faulty, garbled
+
+MAKERS: dict[str, Callable[[Settings], Any]] = {
+    "dynamodb": new_client,
+    "s3": new_s3_client,
+    "lambda": new_lambda_client,
+}
+ENDPOINT_VARIABLES = {
+    "dynamodb": "AWS_ENDPOINT_URL_DYNAMODB",
+    "s3": "AWS_ENDPOINT_URL_S3",
+    "lambda": "AWS_ENDPOINT_URL_LAMBDA",
+}
 
 
 def test_the_excerpt_is_that_of_the_installed_sdk() -> None:
@@ -21,16 +40,52 @@ def test_the_excerpt_is_that_of_the_installed_sdk() -> None:
     assert json.loads(ENDPOINTS.read_text()) == excerpt(Loader().load_data("endpoints"))
 
 
+def test_every_service_has_a_maker() -> None:
+    assert set(MAKERS) == set(ENDPOINT_VARIABLES) == set(SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize(
     "region",
     ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1", "xx-new-9"],
 )
-def test_every_region_has_the_sdks_own_endpoint(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
-    monkeypatch.setenv("DYNAMODB_REGION", region)
-    ours = new_client(get_settings())
-    theirs: Any = botocore.session.Session().create_client(SERVICE, region_name=region)
+def test_every_region_has_the_sdks_own_endpoint(monkeypatch: pytest.MonkeyPatch, service: str, region: str) -> None:
+    monkeypatch.setenv("AWS_REGION", region)
+    ours = MAKERS[service](get_settings())
+    theirs: Any = botocore.session.Session().create_client(service, region_name=region)
     assert ours.meta.endpoint_url == theirs.meta.endpoint_url
     assert ours.meta.partition == theirs.meta.partition
+    assert ours.meta.config.signature_version == theirs.meta.config.signature_version
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_client_is_bounded_alike(service: str) -> None:
+    config = MAKERS[service](get_settings()).meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS}
+    assert (config.connect_timeout, config.read_timeout) == (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_client_goes_where_it_is_told(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    monkeypatch.setenv(ENDPOINT_VARIABLES[service], "http://127.0.0.1:4566")
+    assert MAKERS[service](get_settings()).meta.endpoint_url == "http://127.0.0.1:4566"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("", "https://bucket.s3.amazonaws.com/a%252Fb/c"),
+        ("http://localhost:4566", "http://localhost:4566/bucket/a%252Fb/c"),
+    ],
+    ids=["AWS", "another"],
+)
+def test_a_bucket_is_a_host_of_aws_and_a_folder_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, url: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    client = new_s3_client(get_settings())
+    signed = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "a%2Fb/c"})
+    assert signed.partition("?")[0] == url
 
 
 def test_data_files_that_the_operator_names_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

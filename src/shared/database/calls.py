@@ -1,4 +1,4 @@
-"""One call of an AWS service other than DynamoDB: counted, bounded in time, its errors in our terms."""
+"""One AWS call: counted and bounded in time; and, but for DynamoDB (see `failures`), its errors in our terms."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,15 +22,16 @@ _NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError)
 
 
 @contextmanager
-def counted_call() -> Iterator[Attempts]:
+def counted_call(send_by: float | None = None) -> Iterator[Attempts]:
     """The one AWS call that the block makes: its tries watched, its cost entered into the request's scope.
 
-    Raises Unavailable where the request has no time left for it.
+    No try of it is sent after `send_by` (`time.monotonic()`, seconds). Raises Unavailable where the request has no time
+    left for it.
     """
     scope = current_scope()
     if scope:
         scope.ensure_time_for_a_call()
-    attempts = Attempts()
+    attempts = Attempts(send_by=send_by)
     token = current_attempts.set(attempts)
     try:
         yield attempts

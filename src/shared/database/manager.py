@@ -14,8 +14,9 @@ from botocore.parsers import ResponseParserError
 from ..config import Settings, get_settings
 from ..models.json_value import find_fault
 from ..scope import current_scope
-from .attempts import Attempts, TooLateToSend, current_attempts, watch_attempts
+from .attempts import TooLateToSend, watch_attempts
 from .attributes import simplify
+from .calls import counted_call
 from .failures import raise_client_error, raise_transport_error
 
 if TYPE_CHECKING:
@@ -64,21 +65,14 @@ class DatabaseManager:
         No try of it is sent after `send_by` (`time.monotonic()`, seconds). Raises ConditionRefused, PayloadTooLarge,
         TooManyRequests, Unavailable or OutcomeUnknown (a write whose answer is lost); any other AWS error as it is.
         """
+        with counted_call(send_by) as attempts:
+            try:
+                answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
+            except ClientError as error:
+                raise_client_error(error, attempts, is_write=operation not in _READS)
+            except (BotoCoreError, ResponseParserError, TooLateToSend) as error:
+                raise_transport_error(error, attempts, is_write=operation not in _READS)
         scope = current_scope()
-        if scope:
-            scope.ensure_time_for_a_call()
-        attempts = Attempts(send_by=send_by)
-        token = current_attempts.set(attempts)
-        try:
-            answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
-        except ClientError as error:
-            raise_client_error(error, attempts, is_write=operation not in _READS)
-        except (BotoCoreError, ResponseParserError, TooLateToSend) as error:
-            raise_transport_error(error, attempts, is_write=operation not in _READS)
-        finally:
-            current_attempts.reset(token)
-            if scope:
-                scope.count_call(max(0, attempts.made - 1))
         if scope:
             scope.count_capacity(_capacity(answer))
         return answer
