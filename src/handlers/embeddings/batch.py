@@ -59,6 +59,8 @@ def _result(index: int, outcome: Item, item: Item) -> ItemResult:
 
 
 def _fault(fault: FieldError, index: int) -> ItemFault:
-    """The pointer as it leads into the batch: what is `/body/x` or `/item/x` of an item is `/body/items/{index}/x`."""
-    _, _, *steps = fault.pointer.split("/")
+    """`/body/x` and `/item/x` of an item are `/body/items/{index}/x` of the batch; a header is the batch's own."""
+    _, part, *steps = fault.pointer.split("/")
+    if part not in ("body", "item"):
+        return ItemFault(pointer=fault.pointer, message=fault.message)
     return ItemFault(pointer="/".join(["", "body", "items", str(index), *steps]), message=fault.message)

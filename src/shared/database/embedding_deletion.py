@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ..errors import ApiError, NotFound, PreconditionFailed
+from ..errors import ApiError, TooManyRequests, Unavailable
 from ..models.embedding import DBProductEmbedding
 from ..models.filters import Filter, matches
 from .cursors import Position, encode_cursor
@@ -70,7 +70,8 @@ def _delete(repository: EmbeddingRepository, rows: Sequence[DBProductEmbedding])
 
 
 def _is_failure(outcome: ApiError | None) -> bool:
-    return outcome is not None and not isinstance(outcome, NotFound | PreconditionFailed)
+    """Whether it is worth coming back to; a row that cannot be deleted must not hold up those after it."""
+    return isinstance(outcome, TooManyRequests | Unavailable)
 
 
 def _raise_if_nothing_was_done(deleted: int, error: ApiError | None) -> None:

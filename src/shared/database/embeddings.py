@@ -32,6 +32,7 @@ _INDEX = "ModelVersionIndex"
 _OWNER = re.compile(r"[A-Za-z0-9][\x21\x22\x24-\x7e]{0,127}")
 """`#` ends the owner in `owner_model`, so that no owner may hold one."""
 
+_EPOCH_YEAR = 1970
 _CANONICAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _MAX_PAGES = 10
 _BATCH_KEYS = 100
@@ -353,7 +354,7 @@ def _normal_time(text: str) -> str:
         normal = text if _CANONICAL_TIME.fullmatch(text) else timestamp(moment)
     except (ValueError, OverflowError):
         return EPOCH
-    return max(normal, EPOCH)  # years before 1000 have no text of the one width
+    return normal if moment.year >= _EPOCH_YEAR else EPOCH
 
 
 def _start_key(user_id: str, model_version: str, position: Position) -> Item:

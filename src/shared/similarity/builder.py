@@ -91,6 +91,7 @@ class SnapshotBuilder:
             watermark=max(began, manifest.watermark_time),
             complete_at=parse_timestamp(manifest.complete_at),
             began=began,
+            skipped=manifest.skipped,
         )
 
     def _draft(self) -> "_Draft":
@@ -107,8 +108,16 @@ class SnapshotBuilder:
             self._check()
 
     def _publish(
-        self, draft: "_Draft", base: Published, *, watermark: datetime, complete_at: datetime, began: datetime
+        self,
+        draft: "_Draft",
+        base: Published,
+        *,
+        watermark: datetime,
+        complete_at: datetime,
+        began: datetime,
+        skipped: int = 0,
     ) -> Manifest | None:
+        """`skipped` are rows that were left out before this build began."""
         segments = draft.finish()
         manifest = Manifest(
             dimension=self._dimension,
@@ -116,7 +125,7 @@ class SnapshotBuilder:
             complete_at=timestamp(complete_at),
             segments=segments,
             retired=self._retired(base.manifest, {ref.name for ref in segments}),
-            skipped=draft.skipped,
+            skipped=draft.skipped + skipped,
         )
         self._check()
         if self._store.clock() - began > LONGEST_BUILD:

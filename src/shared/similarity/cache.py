@@ -30,6 +30,7 @@ REFRESH_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 60.0
 _WAIT_SECONDS = 5.0
 _TRIES = 2
+_MAX_ENTRIES = 10_000
 _NOT_ASKED = (ApiError, ClientError, BotoCoreError, ConfigurationError)
 
 
@@ -107,7 +108,9 @@ class IndexCache:
 
     def _current(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
         index = entry.index
-        if index is None or self._clock() - entry.loaded_at > REBUILD_AFTER.total_seconds():
+        if self._clock() - entry.loaded_at > REBUILD_AFTER.total_seconds():
+            index, entry.is_streamed = None, False
+        if index is None:
             return self._load(key, dimension, entry)
         if self._clock() - entry.read_at < REFRESH_SECONDS:
             return index
@@ -127,8 +130,10 @@ class IndexCache:
                     index, unsaved = self._loader.load(
                         key, dimension, self._asker(key, entry), self._room_maker(key), streamed=streamed
                     )
-                except TooLarge:
+                except TooLarge as error:
                     entry.is_streamed = True
+                    if not error.can_be_streamed:
+                        break
                     continue
                 entry.loaded_at = began
                 return self._keep(entry, index, unsaved, began)
@@ -184,7 +189,19 @@ class IndexCache:
 
     def _entry(self, key: Key) -> _Entry:
         with self._lock:
+            if key not in self._entries and len(self._entries) >= _MAX_ENTRIES:
+                self._drop_idle_entries()
             return self._entries.setdefault(key, _Entry())
+
+    def _drop_idle_entries(self) -> None:
+        """Forget what is only remembered for not asking again too soon."""
+        idle = [
+            key
+            for key, entry in self._entries.items()
+            if entry.index is None and not entry.lock.locked() and not self._was_asked(entry)
+        ]
+        for key in idle:
+            del self._entries[key]
 
     def _forget(self, key: Key) -> None:
         self._entry(key).index = None

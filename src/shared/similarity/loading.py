@@ -35,6 +35,10 @@ Key = tuple[str, str]
 class TooLarge(Exception):
     """The index does not fit into the memory that it may have."""
 
+    def __init__(self, *, can_be_streamed: bool) -> None:
+        super().__init__("the index is larger than its share of memory")
+        self.can_be_streamed = can_be_streamed
+
 
 class Loader:
     """Reads the indexes of one table and bucket. `limit` is what one may take of memory, in bytes."""
@@ -81,7 +85,7 @@ class Loader:
             unsaved += sum(row.updated_at >= watermark for row in rows)
             if unsaved >= max(SNAPSHOT_ROWS, len(index) // 10):
                 wants(False)
-            self._fit(index)
+            self._fit(index, can_be_streamed=bool(watermark))
             room(index.nbytes)
         return index.with_changes([], began), unsaved
 
@@ -107,18 +111,18 @@ class Loader:
         if not streamed:
             size = int(sum(ref.size for ref in manifest.segments) * _SIZE_IN_MEMORY)
             if size > self._limit:
-                raise TooLarge
+                raise TooLarge(can_be_streamed=True)
             room(size)
         parts = _streamed_parts(store, manifest) if streamed else _loaded_parts(store, manifest)
         index = ModelIndex(manifest.dimension, parts, manifest.watermark)
-        self._fit(index)
+        self._fit(index, can_be_streamed=not streamed)
         return self.refresh(key, index, 0, wants, room)
 
-    def _fit(self, index: ModelIndex) -> None:
+    def _fit(self, index: ModelIndex, *, can_be_streamed: bool) -> None:
         if index.nbytes > self._limit:
             index.drop_columns()
         if index.nbytes > self._limit:
-            raise TooLarge
+            raise TooLarge(can_be_streamed=can_be_streamed)
 
 
 def _streamed_parts(store: SnapshotStore, manifest: Manifest) -> tuple[StreamedPart, ...]:

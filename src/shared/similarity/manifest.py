@@ -106,7 +106,7 @@ class Manifest(_Part):
     segments: tuple[SegmentRef, ...]
     retired: tuple[Retired, ...] = ()
     skipped: NonNegativeInt = 0
-    """Rows that the last read left out for vectors of another dimension, not finite or all zero."""
+    """How often a row was left out since `complete_at`, its vector of another dimension, not finite or all zero."""
 
     @property
     def watermark_time(self) -> datetime:

@@ -19,7 +19,7 @@ def count_products(objects: ObjectStore, repository: EmbeddingRepository, owner:
     manifest = store.read()
     ids: set[str] = set()
     since = None
-    if manifest is not None:
+    if manifest is not None and not manifest.skipped:  # what cannot be searched is a product all the same
         try:
             ids = {product_id for ref in manifest.segments for product_id in _live_ids(store, ref)}
             since = timestamp(parse_timestamp(manifest.watermark) - OVERLAP)
