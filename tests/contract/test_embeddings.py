@@ -15,7 +15,16 @@ from shared.database.attributes import from_item, to_item
 from shared.database.embedding_deletion import delete_step
 from shared.database.embeddings import TOMBSTONE_SECONDS
 from shared.database.index_rows import IndexRow
-from shared.errors import Conflict, Forbidden, InvalidRequest, MalformedRequest, NotFound, PreconditionFailed
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    MalformedRequest,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+)
+from shared.models import json_text
 from shared.models.fields import now
 from shared.models.filters import parse_filter
 from shared.models.vector import Vector
@@ -365,6 +374,16 @@ class TestRepeats:
         first = embeddings.update_product("p", alice, MODEL, {"n": 1}, terms)
         assert embeddings.update_product("p", alice, MODEL, {"n": 1}, terms) == first
 
+    def test_of_a_patch_of_what_was_deleted_since_is_unknown(
+        self, embeddings: EmbeddingRepository, alice: str, terms: Terms
+    ) -> None:
+        """It was made, but nothing is left to answer it with."""
+        embeddings.store_embedding(embedding(alice))
+        embeddings.update_product("p", alice, MODEL, {"n": 1}, terms)
+        embeddings.delete_embedding("p", alice, MODEL)
+        with pytest.raises(OutcomeUnknown):
+            embeddings.update_product("p", alice, MODEL, {"n": 1}, terms)
+
     def test_of_a_delete(
         self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str, terms: Terms
     ) -> None:
@@ -680,6 +699,37 @@ class TestRowsOfAnotherOrigin:
             assert embeddings.get_embedding(product_id, alice, MODEL).embedding_vector.tolist() == []
             embeddings.delete_embedding(product_id, alice, MODEL)
         assert listed(embeddings, alice, 100) == ["good"]
+
+    def test_a_product_that_is_none_keeps_nothing_else_from_being_found(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str, put: Put
+    ) -> None:
+        """Whatever it is, it is shown as an object that is JSON."""
+        products: list[dict[str, Any]] = [
+            {"S": "text"},
+            {"N": "7"},
+            {"NULL": True},
+            {"L": [{"S": "a"}]},
+            {"M": {"a": {"SS": ["x", "y"]}}},
+            {"M": {"a": {"NS": ["1", "2.5"]}}},
+            {"M": {"a": {"L": [{"B": b"bytes"}]}}},
+        ]
+        for number, product in enumerate(products):
+            key = {"product_id": f"bad{number}", "owner_model": f"{alice}#{MODEL}"}
+            row = {**key, "user_id": alice, "updated_at": now(), "embedding_vector": struct.pack("<2f", 1, 2)}
+            item = {**to_item(row), "product": product}
+            manager.call("put_item", TableName=manager.settings.embeddings_table, Item=item)
+        embeddings.store_embedding(embedding(alice, "good", product={"n": 1}))
+        ids = [*(f"bad{number}" for number in range(len(products))), "good"]
+        found = {
+            "index": {row.product_id: row.product for row in changes(embeddings, alice)},
+            "list": {row.product_id: row.product for row in embeddings.list_embeddings(alice, MODEL, 100).embeddings},
+            "each": {product_id: embeddings.get_embedding(product_id, alice, MODEL).product for product_id in ids},
+            "batch": embeddings.get_products(ids, alice, MODEL),
+        }
+        for shown in found.values():
+            assert sorted(shown) == ids
+            assert all(isinstance(json_text.loads(json_text.dumps(product)), dict) for product in shown.values())
+            assert shown["good"] == {"n": 1}
 
     def test_times_of_other_forms(self, embeddings: EmbeddingRepository, alice: str, put: Put) -> None:
         for number, written in enumerate(TIMES):

@@ -1,9 +1,11 @@
-"""Every way that DynamoDB can fail, on every route: the documented status, when to try again, and nothing internal."""
+"""Every way that DynamoDB and S3 can fail, on every route: the documented status, when to try again, no internals."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, count, repeat
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -18,14 +20,33 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from moto.core.models import botocore_stubber
 
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, EmbeddingRepository
 from shared.database.client import MAX_ATTEMPTS
 from shared.database.manager import default_manager
+from shared.errors import NotFound
+from shared.similarity import matrix
+from shared.similarity.cache import default_cache
+from shared.similarity.objects import default_objects
 from tests.conftest import ALICE
-from tests.support.api import Api
-from tests.support.cases import CASES, SIGNED_IN, Case, case_id, every_row, insert
-from tests.support.faults import Fault, answering, faulty, garbled, raising
+from tests.support.api import Answer, Api
+from tests.support.cases import (
+    CASES,
+    EMBEDDINGS,
+    MODEL,
+    NEW_PRODUCT,
+    OTHER_PRODUCT,
+    SIGNED_IN,
+    Case,
+    case_id,
+    embed,
+    every_object,
+    every_row,
+    insert,
+    prepare,
+)
+from tests.support.faults import Fault, all_faulty, answering, answering_as_s3, faulty, garbled, raising, recorded
 from tests.support.problems import assert_problem
 
 Problem = tuple[int, str]
@@ -83,13 +104,53 @@ FAILURES = {
     "no role": Failure(raising(CredentialRetrievalError(provider="x", error_msg=URL)), INTERNAL, INTERNAL, tries=1),
 }
 
+S3_URL = "https://k9-similarity-test-123456789012.s3.amazonaws.com/similarity/"
+S3_FAILURES = {
+    "slow down": Failure(answering_as_s3(503, "SlowDown"), THROTTLED, THROTTLED),
+    "account limit": Failure(answering_as_s3(400, "RequestLimitExceeded"), THROTTLED, THROTTLED),
+    "internal error": Failure(answering_as_s3(500, "InternalError"), UNAVAILABLE, UNKNOWN),
+    "service unavailable": Failure(answering_as_s3(503, "ServiceUnavailable"), UNAVAILABLE, UNKNOWN),
+    "bad gateway": Failure(garbled(502), UNAVAILABLE, UNKNOWN),
+    "no ETag": Failure(garbled(200, ""), UNAVAILABLE, UNKNOWN),
+    "read timeout": Failure(raising(ReadTimeoutError(endpoint_url=S3_URL, error=CAUSE)), UNAVAILABLE, UNKNOWN),
+    "closed connection": Failure(
+        raising(ConnectionClosedError(endpoint_url=S3_URL, error=CAUSE)), UNAVAILABLE, UNKNOWN
+    ),
+    "TLS": Failure(raising(SSLError(endpoint_url=S3_URL, error=CAUSE)), UNAVAILABLE, UNKNOWN),
+    "connect timeout": Failure(
+        raising(ConnectTimeoutError(endpoint_url=S3_URL, error=CAUSE)), UNAVAILABLE, UNAVAILABLE
+    ),
+    "no connection": Failure(
+        raising(EndpointConnectionError(endpoint_url=S3_URL, error=CAUSE)), UNAVAILABLE, UNAVAILABLE
+    ),
+    "access denied": Failure(answering_as_s3(403, "AccessDenied"), INTERNAL, INTERNAL),
+    "no bucket": Failure(answering_as_s3(404, "NoSuchBucket"), INTERNAL, INTERNAL),
+    "expired credentials": Failure(answering_as_s3(400, "ExpiredToken"), INTERNAL, INTERNAL),
+    "unheard of": Failure(answering_as_s3(418, "Teapot"), INTERNAL, INTERNAL),
+    "no credentials": Failure(raising(NoCredentialsError()), INTERNAL, INTERNAL),
+}
+READS = {"GetItem", "BatchGetItem", "Query", "GetObject", "ListObjectsV2"}
+OF_S3 = {"GetObject", "PutObject", "ListObjectsV2", "DeleteObjects"}
+OTHERS = [case for case in SIGNED_IN if case not in EMBEDDINGS]
+
 FIRST_CALL_READS = {("GET", "/user/profile"), ("POST", "/reports")}
 """Routes that write, but not before a read, which then fails."""
+
+
+WRITES_AT_ONCE = [CASES[method, "/embeddings/{product_id}"] for method in ("PATCH", "DELETE")]
+"""Routes of embeddings whose one call is the write."""
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("shared.database.parallel._THROTTLED_FOR_SECONDS", 0)
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the worker calls is not the request's."""
+    monkeypatch.setattr("handlers.embeddings.build_matrix.request_task", lambda task: None)
 
 
 def starts_with_a_read(case: Case) -> bool:
@@ -97,7 +158,7 @@ def starts_with_a_read(case: Case) -> bool:
     return not case.writes or case.key in FIRST_CALL_READS or "preferences" in (case.body or {})
 
 
-@pytest.mark.parametrize("case", SIGNED_IN, ids=case_id)
+@pytest.mark.parametrize("case", OTHERS, ids=case_id)
 def test_every_failure_on_every_route(manager: DatabaseManager, alice: Api, case: Case) -> None:
     alice.get("/user/profile")
     insert(ALICE)
@@ -109,6 +170,88 @@ def test_every_failure_on_every_route(manager: DatabaseManager, alice: Api, case
         assert fault.fired == failure.tries, name
         assert_problem(answer, status, slug)
         assert every_row(manager) == before, name
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_every_failure_of_every_call_for_embeddings(manager: DatabaseManager, alice: Api, case: Case) -> None:
+    """The first call fails, or the first succeeds and the second fails, and so on; the process has read nothing."""
+    prepare(ALICE)
+    if case.path == "/embeddings/delete":
+        EmbeddingRepository.delete_embedding(OTHER_PRODUCT, ALICE, MODEL)  # else one of two rows may go
+    before = every_row(manager), every_object()
+    failed: list[str] = []
+    for calls in count():
+        answer, operation = after(calls, alice, case, garbled(502), garbled(502))
+        if operation is None:
+            break
+        assert (every_row(manager), every_object()) == before, operation
+        failures = S3_FAILURES if operation in OF_S3 else FAILURES
+        for name, failure in failures.items() if operation not in failed else ():
+            answer, met = after(calls, alice, case, failure.fault, failure.fault)
+            assert met == operation, name
+            assert_failed(case, answer, *(failure.read if operation in READS else failure.write))
+        failed.append(operation)
+        assert (every_row(manager), every_object()) == before
+    assert answer.status == case.status
+    assert failed
+
+
+def after(calls: int, api: Api, case: Case, of_dynamodb: Fault, of_s3: Fault) -> tuple[Answer, str | None]:
+    """The answer where everything after so many calls fails, and the call that failed first."""
+    default_manager.cache_clear()  # a client that has retried this often spares the service further retries
+    default_objects.cache_clear()
+    default_cache.cache_clear()
+    matrix._process_tables._tables.clear()
+    sources: Any = default_manager(), default_objects()
+    with recorded(*sources) as operations, all_faulty(of_dynamodb, of_s3, *sources, after=calls) as fault:
+        answer = case.send(api)
+    return answer, operations[calls] if fault.fired else None
+
+
+def assert_failed(case: Case, answer: Answer, status: int, slug: str) -> None:
+    """A batch tells the failure of an item as the item's, unless it is a defect; a delete by filter goes on past a row
+    that can never be written."""
+    if case.path == "/embeddings/batch" and answer.status == 200:
+        (result,) = answer.json()["results"]
+        assert (result["status"], result["problem"]) == (status, slug)
+        assert status != 500
+        assert "arn:" not in answer.text
+    elif case.path == "/embeddings/delete" and status == 413 and answer.status == 200:
+        assert (answer.json()["matched"], answer.json()["deleted"]) == (1, 0)
+    else:
+        assert_problem(answer, status, slug)
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_a_failure_of_one_call_for_embeddings_that_passes_is_not_noticed(
+    manager: DatabaseManager, alice: Api, case: Case
+) -> None:
+    prepare(ALICE)
+    objects = default_objects()
+    tries: list[tuple[Any, Fault]] = [
+        (manager, answering(400, "ThrottlingException")),
+        (manager, answering(500, "InternalServerError")),
+        (objects, answering_as_s3(503, "SlowDown")),
+        (objects, answering_as_s3(500, "InternalError")),
+    ]
+    for source, fault in tries:
+        with faulty(source, fault, times=MAX_ATTEMPTS - 1):
+            answer = case.send(alice)
+        assert answer.status == case.status
+        if case.path == "/embeddings/batch":
+            assert answer.json()["results"][0]["status"] == 201
+        if case.writes:
+            again()
+
+
+def again() -> None:
+    """What a route needs to succeed once more."""
+    embed(ALICE)
+    default_objects().delete([key for key in every_object() if key.endswith("status.json")])
+    with suppress(NotFound):
+        EmbeddingRepository.delete_embedding(NEW_PRODUCT, ALICE, MODEL)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +267,7 @@ def test_a_route_that_often_reads_first_and_here_does_not(manager: DatabaseManag
         assert_problem(answer, *failure.write)
 
 
-@pytest.mark.parametrize("case", SIGNED_IN, ids=case_id)
+@pytest.mark.parametrize("case", OTHERS, ids=case_id)
 def test_a_failure_that_passes_is_not_noticed(manager: DatabaseManager, alice: Api, case: Case) -> None:
     insert(ALICE)
     for fault in (answering(400, "ThrottlingException"), answering(500, "InternalServerError")):
@@ -151,9 +294,11 @@ def test_a_failing_health_check_names_tables_by_subject_alone(manager: DatabaseM
 class TestLostAnswers:
     """After a try that may have been applied, whatever the next is told, the write may have happened."""
 
-    @pytest.mark.parametrize("case", [case for case in SIGNED_IN if not starts_with_a_read(case)], ids=case_id)
+    @pytest.mark.parametrize(
+        "case", [*(case for case in OTHERS if not starts_with_a_read(case)), *WRITES_AT_ONCE], ids=case_id
+    )
     def test_any_failure_after_a_lost_answer_is_unknown(self, manager: DatabaseManager, alice: Api, case: Case) -> None:
-        insert(ALICE)
+        prepare(ALICE, case)
         lost = raising(ReadTimeoutError(endpoint_url=URL, error=CAUSE))
         for name, failure in FAILURES.items():
             default_manager.cache_clear()  # a client that has retried this often spares the service further retries
@@ -166,3 +311,36 @@ class TestLostAnswers:
 
 def _next(tries: Iterator[Fault], request: AWSPreparedRequest) -> AWSResponse:
     return next(tries)(request)
+
+
+class TestLostPuts:
+    """S3 tells a put that was refused after a try whose answer got lost: its content says whose it is."""
+
+    CASE = CASES["POST", "/embeddings/similarity"]
+
+    @pytest.mark.usefixtures("no_worker")
+    def test_a_put_whose_answer_got_lost_has_happened(self, manager: DatabaseManager, alice: Api) -> None:
+        prepare(ALICE, self.CASE)
+        objects = default_objects()
+        with faulty(objects, _applied_then(ReadTimeoutError(endpoint_url=S3_URL)), times=1, after=1) as fault:
+            answer = self.CASE.send(alice)
+        assert fault.fired == 1
+        assert answer.status == 202
+        assert CASES["GET", "/embeddings/similarity"].send(alice).json()["state"] == "queued"
+
+    @pytest.mark.usefixtures("no_worker")
+    def test_one_that_cannot_be_told_is_unknown(self, manager: DatabaseManager, alice: Api) -> None:
+        prepare(ALICE, self.CASE)
+        objects = default_objects()
+        with faulty(objects, _applied_then(ReadTimeoutError(endpoint_url=S3_URL)), after=1) as fault:
+            answer = self.CASE.send(alice)
+        assert fault.fired >= MAX_ATTEMPTS
+        assert_problem(answer, 503, "outcome-unknown")
+
+
+def _applied_then(error: Exception) -> Fault:
+    def fault(request: AWSPreparedRequest) -> AWSResponse:
+        botocore_stubber("before-send", request)
+        raise error
+
+    return fault

@@ -7,15 +7,20 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from shared.database import DatabaseManager
+from shared.similarity.objects import default_objects
+from shared.tasks import wait_for_local_tasks
 from tests.conftest import ALICE
 from tests.support.api import Api
-from tests.support.cases import CASES, REPORT, Case, case_id, insert
-from tests.support.faults import Fault, answering, faulty, raising
+from tests.support.cases import CASES, EMBEDDINGS, MODEL, PRODUCT, REPORT, Case, build_matrix, case_id, embed, insert
+from tests.support.faults import Fault, answering, answering_as_s3, faulty, raising
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
 from tests.support.tokens import TokenFactory
 
 CANARY = "c4n4ry"
+NUMBER = 0.4815162342
+"""A component of a vector, which is nobody's business either."""
+
 HEADERS = [
     {},
     {
@@ -45,11 +50,45 @@ BODIES: list[Any] = [
     {CANARY: CANARY},
     {"title": CANARY * 99, "date": CANARY, "reference": CANARY, "name": [CANARY], "email": CANARY, "favorites": CANARY},
     {"reference": {CANARY: {CANARY: 10**200}}, "preferences": {CANARY: "\ud800"}},
+    {
+        "product_id": CANARY,
+        "model_version": MODEL,
+        "embedding_vector": [1.25, NUMBER],
+        "product": {CANARY: [CANARY, {"x": CANARY}]},
+    },
+    {"product_id": CANARY, "model_version": CANARY, "embedding_vector": [CANARY], "product": {CANARY: 1}},
+    {"product_id": PRODUCT, "model_version": CANARY, "embedding_vector": [NUMBER], "product": {CANARY: 10**200}},
+    {"product": {CANARY: CANARY}},
+    {
+        "items": [
+            {"product_id": CANARY, "model_version": MODEL, "embedding_vector": [1, NUMBER]},
+            {CANARY: CANARY},
+            CANARY,
+        ]
+    },
+    {"items": [CANARY], "catalogue": CANARY},
+    {"model_version": MODEL, "embedding_vector": [NUMBER, 2], "filter": {CANARY: CANARY}, "min_score": 0.1},
+    {"model_version": MODEL, "product_id": PRODUCT, "filter": {CANARY: {f"${CANARY}": CANARY}}},
+    {"model_version": MODEL, "product_id": CANARY, "metric": CANARY},
+    {"model_version": MODEL, "embedding_vector": [NUMBER, NUMBER, 1]},
+    {"model_version": MODEL, "filter": {CANARY: {"$in": [CANARY, NUMBER]}}, "continuation": CANARY},
+    {"model_version": MODEL, "filter": {CANARY: {"$exists": False}}, "dry_run": True},
+    {"model_version": MODEL, "k": 2},
+    {"model_version": CANARY, "k": CANARY, "catalogue": CANARY},
     CANARY,
     f'{{"{CANARY}": {CANARY}}}',
     f'{{"{CANARY}": 1, "{CANARY}": 2}}',
 ]
-QUERIES = [f"cursor={CANARY}", f"limit={CANARY}", f"{CANARY}={CANARY}", f"cursor={CANARY}&cursor={CANARY}"]
+QUERIES = [
+    f"model_version={CANARY}",
+    f"model_version={CANARY}%2F..&catalogue={CANARY}",
+    f"include_vectors={CANARY}",
+    f"metric={CANARY}",
+    f"cursor={CANARY}",
+    f"limit={CANARY}",
+    f"{CANARY}={CANARY}",
+    f"cursor={CANARY}&cursor={CANARY}",
+]
 IDS = [REPORT, CANARY, f"{CANARY}\x00", CANARY * 50]
 FAULTS: list[Fault] = [
     answering(400, "ThrottlingException", message=CANARY),
@@ -66,17 +105,24 @@ FAULTS: list[Fault] = [
 def person(manager: DatabaseManager, tokens: TokenFactory, monkeypatch: pytest.MonkeyPatch) -> Api:
     """Alice, whose token is full of canaries too."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    insert(ALICE, title=CANARY, author=CANARY, reference={CANARY: CANARY}, favorites={CANARY})
+    monkeypatch.setattr("shared.database.parallel._THROTTLED_FOR_SECONDS", 0)
+    insert(ALICE, title=CANARY, author=CANARY, reference={"product_id": PRODUCT, CANARY: CANARY}, favorites={CANARY})
     claims = {"name": CANARY, "email": f"{CANARY}@example.com", "cognito:username": CANARY, f"custom:{CANARY}": CANARY}
     return Api.as_user(ALICE, tokens, groups=[CANARY], **claims)
 
 
-def assert_silent(logged: Logged, api: Api, requests: int) -> None:
-    """One line a request, and in no output a canary, the user, or a part of the token."""
-    assert len(logged.records()) == requests
+def assert_silent(logged: Logged, api: Api, requests: int, *, warns: bool = False) -> None:
+    """One line a request (and warnings where there may be), and in no output a canary, the user, or a part of the
+    token."""
+    records = logged.records()
+    assert sum(record["message"] == "request" for record in records) == requests
+    assert warns or len(records) == requests
     everything = logged.everything()
     assert len(everything) > 100 * requests
     assert CANARY not in everything.lower()
+    assert str(NUMBER)[:8] not in everything
+    assert PRODUCT not in everything
+    assert MODEL not in everything
     assert ALICE not in everything
     assert api.token is not None
     assert not any(part in everything for part in api.token.split(".")[1:])
@@ -91,19 +137,72 @@ def test_requests_of_every_kind(person: Api, logged: Logged, case: Case) -> None
         *({"report_id": report_id} for report_id in IDS),
         *({"product_id": product_id} for product_id in IDS),
     ]
+    if case.is_about_embeddings:
+        embed_secrets()
     statuses = {case.send(person, **given).status for given in inputs}
     assert 500 not in statuses
+    assert wait_for_local_tasks(20)
     assert_silent(logged, person, len(inputs))
+
+
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_requests_that_find_something(person: Api, logged: Logged, case: Case) -> None:
+    embed_secrets()
+    embed(ALICE, CANARY, [NUMBER, 2], {CANARY: CANARY}, CANARY)
+    build_matrix(ALICE)
+    sent = [case.send(person)]
+    if "model_version" in case.query:
+        sent.append(case.send(person, product_id=CANARY, query={"model_version": CANARY}))
+    if "model_version" in (case.body or {}):
+        sent.append(case.with_body(model_version=CANARY).send(person))
+    assert wait_for_local_tasks(20)
+    assert sent[0].status == case.status
+    assert_silent(logged, person, len(sent))
+
+
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_failures_of_the_object_store(person: Api, logged: Logged, case: Case) -> None:
+    """And objects that somebody has damaged."""
+    embed_secrets()
+    build_matrix(ALICE)
+    objects = default_objects()
+    faults: list[Fault] = [
+        answering_as_s3(503, "SlowDown", CANARY),
+        answering_as_s3(500, "InternalError", CANARY),
+        answering_as_s3(403, "AccessDenied", CANARY),
+        answering_as_s3(400, "InvalidRequest", CANARY),
+        raising(ReadTimeoutError(endpoint_url=f"https://{CANARY}")),
+        raising(RuntimeError(CANARY)),
+    ]
+    for fault in faults:
+        with faulty(objects, fault):
+            answer = case.send(person)
+            assert answer.status < 400 or CANARY not in answer.text
+            assert wait_for_local_tasks(20)
+    for info in list(objects.list("")):
+        objects.put(info.key, CANARY.encode())
+    for _ in range(2):
+        assert case.send(person).status != 500
+    assert wait_for_local_tasks(20)
+    assert_silent(logged, person, len(faults) + 2, warns=True)
+
+
+def embed_secrets() -> None:
+    for number, product_id in enumerate((PRODUCT, "product 2")):
+        embed(ALICE, product_id, [NUMBER, number], {CANARY: CANARY, "price": 1})
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=case_id)
 def test_failures_of_every_kind(manager: DatabaseManager, person: Api, logged: Logged, case: Case) -> None:
+    if case.needs_a_matrix:
+        embed_secrets()
+        build_matrix(ALICE)
     for fault in FAULTS:
         with faulty(manager, fault) as fired:
             answer = case.send(person, query="" if case.path != "/reports" else "limit=1")
         assert fired.fired
         assert CANARY not in answer.text
-        assert answer.status >= 400
+        assert answer.status >= 400 or case.path == "/embeddings/batch"
     assert_silent(logged, person, len(FAULTS))
 
 

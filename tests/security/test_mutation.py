@@ -6,6 +6,7 @@ the write path or of ownership holds; it must hold as the code is, and must not 
 
 import ast
 import inspect
+import re
 import textwrap
 import uuid
 from collections.abc import Callable
@@ -19,24 +20,54 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
+from handlers.embeddings import (
+    build_matrix,
+    catalogues,
+    delete_embedding,
+    delete_embeddings,
+    get_embedding,
+    get_matrix,
+    get_neighbors,
+    list_embeddings,
+    list_models,
+    search_embeddings,
+    store_embedding,
+    store_embeddings,
+    update_product,
+)
+from handlers.reports import score_product, search_report
+from shared.auth import Caller
 from shared.database import (
     DatabaseManager,
+    DBProductEmbedding,
     DBReport,
     DBUser,
+    EmbeddingRepository,
+    ModelVersionRepository,
     ReportRepository,
     Terms,
     UserRepository,
     WriteId,
     conditions,
+    embedding_deletion,
+    embeddings,
+    model_versions,
     reports,
     repository,
     users,
     writes,
 )
-from shared.errors import ApiError, Conflict, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed
+from shared.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed
+from shared.http import Endpoint
+from shared.models.filters import parse_filter
 from shared.models.report import MAX_FAVORITES
-from tests.support.cases import every_row
+from shared.models.vector import Vector
+from shared.similarity import cache, jobs, matrix, objects
+from tests.support import cases
+from tests.support.api import Api
+from tests.support.cases import CASES, EMBEDDINGS, MODEL, PRODUCT, Case, embed, every_object, every_row
 from tests.support.faults import faulty, requests_sent
+from tests.support.tokens import TokenFactory
 
 FUTURE = "2099-01-01T00:00:00.000000Z"
 
@@ -46,6 +77,25 @@ class World:
     """A store with nobody in it yet; every probe makes users and rows of its own."""
 
     manager: DatabaseManager
+    tokens: TokenFactory
+
+    def api(self, user: str, *groups: str) -> Api:
+        return Api.as_user(user, self.tokens, groups=list(groups))
+
+    @property
+    def embeddings(self) -> EmbeddingRepository:
+        return EmbeddingRepository(self.manager)
+
+    @property
+    def models(self) -> ModelVersionRepository:
+        return ModelVersionRepository(self.manager)
+
+    def someone(self) -> str:
+        """A user who has nothing yet."""
+        return str(uuid.uuid4())
+
+    def product(self, owner: str, product_id: str = PRODUCT) -> DBProductEmbedding:
+        return self.embeddings.get_embedding(product_id, owner, MODEL)
 
     @property
     def reports(self) -> ReportRepository:
@@ -272,6 +322,349 @@ def a_favorite_that_is_none_is_removed_without_a_write(world: World) -> bool:
     return not raises_any(lambda: world.reports.remove_favorite(report.id, "alice", "b")) and is_at(world, report, 1)
 
 
+# Embeddings
+
+
+def planted(world: World) -> str:
+    """A user under whose key there is someone else's row."""
+    owner = world.someone()
+    world.users.create_user(DBUser(user_id=owner))
+    row = embed(owner)
+    key = {"product_id": PRODUCT, "owner_model": f"{owner}#{MODEL}"}
+    world.manager.get_embeddings_table().update_item(
+        Key=key, UpdateExpression="SET user_id = :bob", ExpressionAttributeValues={":bob": "bob"}
+    )
+    assert row.version == 1
+    return owner
+
+
+def stored_by(owner: str) -> DBProductEmbedding:
+    vector = Vector.of([1, 2])
+    return DBProductEmbedding(
+        user_id=owner, product_id=PRODUCT, model_version=MODEL, embedding_vector=vector, product={"new": 1}
+    )
+
+
+def a_foreign_embedding_is_neither_replaced_nor_shown(world: World) -> bool:
+    owner = planted(world)
+    before = every_row(world.manager)
+    refused = raises(Conflict, lambda: world.embeddings.store_embedding(stored_by(owner)))
+    return refused and every_row(world.manager) == before
+
+
+def a_foreign_embedding_is_not_replaced_at_a_version(world: World) -> bool:
+    owner = planted(world)
+    before = every_row(world.manager)
+    at_first = Terms(versions=[1])
+    refused = raises(PreconditionFailed, lambda: world.embeddings.store_embedding(stored_by(owner), at_first))
+    return refused and every_row(world.manager) == before
+
+
+def a_foreign_embedding_cannot_be_read(world: World) -> bool:
+    owner = planted(world)
+    return raises(NotFound, lambda: world.product(owner))
+
+
+def a_foreign_embedding_cannot_be_changed(world: World) -> bool:
+    owner = planted(world)
+    return unchanged_and_missing(world, lambda: world.embeddings.update_product(PRODUCT, owner, MODEL, {"x": 1}))
+
+
+def a_stale_version_cannot_be_replaced(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    embed(owner, product={"name": "newer"})
+    stale = Terms(versions=[1])
+    refused = raises(PreconditionFailed, lambda: world.embeddings.store_embedding(stored_by(owner), stale))
+    return refused and world.product(owner).product == {"name": "newer"}
+
+
+def a_store_at_a_version_makes_no_row(world: World) -> bool:
+    owner = world.someone()
+    embed(owner, "another")
+    before = every_row(world.manager)
+    at_first = Terms(versions=[1])
+    refused = raises(PreconditionFailed, lambda: world.embeddings.store_embedding(stored_by(owner), at_first))
+    return refused and every_row(world.manager) == before
+
+
+def deleted(world: World) -> str:
+    """A user whose product has been deleted: the tombstone is at version 2."""
+    owner = world.someone()
+    embed(owner)
+    world.embeddings.delete_embedding(PRODUCT, owner, MODEL)
+    return owner
+
+
+def a_deleted_product_cannot_be_read(world: World) -> bool:
+    owner = deleted(world)
+    return raises(NotFound, lambda: world.product(owner))
+
+
+def a_deleted_product_is_no_metadata(world: World) -> bool:
+    return world.embeddings.get_products([PRODUCT], deleted(world), MODEL) == {}
+
+
+def a_deleted_product_is_not_changed(world: World) -> bool:
+    owner = deleted(world)
+    return unchanged_and_missing(world, lambda: world.embeddings.update_product(PRODUCT, owner, MODEL, {"x": 1}))
+
+
+def a_deleted_product_is_not_deleted_again(world: World) -> bool:
+    owner = deleted(world)
+    return unchanged_and_missing(world, lambda: world.embeddings.delete_embedding(PRODUCT, owner, MODEL))
+
+
+def a_deleted_product_has_no_version(world: World) -> bool:
+    owner = deleted(world)
+    before = every_row(world.manager)
+    at_second = Terms(versions=[2])
+    refused = raises(PreconditionFailed, lambda: world.embeddings.store_embedding(stored_by(owner), at_second))
+    return refused and every_row(world.manager) == before
+
+
+def a_deleted_product_is_not_listed(world: World) -> bool:
+    return not world.embeddings.list_embeddings(deleted(world), MODEL).embeddings
+
+
+def a_deleted_product_is_not_walked_over(world: World) -> bool:
+    return not list(world.embeddings.get_embeddings_by_model(deleted(world), MODEL))
+
+
+def a_deleted_product_is_known_to_be_so(world: World) -> bool:
+    owner = deleted(world)
+    ((row,),) = world.embeddings.changes_since(owner, MODEL, None)
+    return row.vector is None and list(world.embeddings.changed_ids_since(owner, MODEL, None)) == [(PRODUCT, False)]
+
+
+def a_read_by_time_leaves_out_what_is_older(world: World) -> bool:
+    owner = world.someone()
+    embed(owner, "older")
+    newer = embed(owner, "newer")
+    (rows,) = world.embeddings.changes_since(owner, MODEL, newer.updated_at)
+    return [row.product_id for row in rows] == ["newer"]
+
+
+def a_list_is_of_one_owners_model_version(world: World) -> bool:
+    owner, other = world.someone(), world.someone()
+    embed(owner)
+    embed(other, "other's")
+    embed(owner, "another model's", model_version="another")
+    page = world.embeddings.list_embeddings(owner, MODEL)
+    return [row.product_id for row in page.embeddings] == [PRODUCT]
+
+
+def an_owner_cannot_reach_into_anothers_partition(world: World) -> bool:
+    before = every_row(world.manager)
+    row = stored_by(f"{world.someone()}#a")
+    calls: list[Callable[[], object]] = [
+        lambda: world.embeddings.store_embedding(row),
+        lambda: world.embeddings.get_products([PRODUCT], row.user_id, MODEL),
+        lambda: world.embeddings.list_embeddings(row.user_id, MODEL),
+    ]
+    return all(raises(Forbidden, call) for call in calls) and every_row(world.manager) == before
+
+
+def a_repeated_store_answers_as_the_first_although_it_is_deleted(world: World) -> bool:
+    owner = world.someone()
+    terms = Terms(WriteId(str(uuid.uuid4()), "content"))
+    first = world.embeddings.store_embedding(stored_by(owner), terms)
+    world.embeddings.delete_embedding(PRODUCT, owner, MODEL)
+    repeat = world.embeddings.store_embedding(stored_by(owner), terms)
+    return (repeat.vector_dimension, repeat.product, repeat.created_at) == (2, {"new": 1}, first.created_at)
+
+
+def a_repeated_change_of_what_is_deleted_is_not_answered(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    terms = Terms(WriteId(str(uuid.uuid4()), "content"))
+    world.embeddings.update_product(PRODUCT, owner, MODEL, {"x": 1}, terms)
+    world.embeddings.delete_embedding(PRODUCT, owner, MODEL)
+    return raises(OutcomeUnknown, lambda: world.embeddings.update_product(PRODUCT, owner, MODEL, {"x": 1}, terms))
+
+
+# Model versions
+
+
+def model_versions_are_capped(world: World) -> bool:
+    owner = world.someone()
+    entry = {"dimension": 2, "created_at": FUTURE}
+    full = {f"m{number}": entry for number in range(model_versions.MAX_MODEL_VERSIONS)}
+    world.manager.get_users_table().put_item(Item={"user_id": owner, "models": full})
+    return raises(Conflict, lambda: embed(owner))
+
+
+def the_first_dimension_decides(world: World) -> bool:
+    """Of two first vectors at once."""
+    owner = world.someone()
+    embed(owner, model_version="another")
+    others = ModelVersionRepository(DatabaseManager())
+
+    def meanwhile(request: AWSPreparedRequest) -> AWSResponse:
+        answer = botocore_stubber("before-send", request)
+        others.declare(owner, MODEL, 3)
+        assert answer is not None
+        return answer
+
+    with faulty(world.manager, meanwhile, times=1):
+        refused = raises(InvalidRequest, lambda: world.models.declare(owner, MODEL, 2))
+    return refused and ModelVersionRepository(DatabaseManager()).dimension_of(owner, MODEL) == 3
+
+
+def a_dimension_is_kept_to(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    return raises(InvalidRequest, lambda: embed(owner, vector=[1, 2, 3]))
+
+
+def the_map_of_model_versions_is_made_once(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    world.models._add_map(writes.Target(world.manager.settings.users_table, {"user_id": owner}, owner, "profile"))
+    return world.models.list_model_versions(owner) == {MODEL: 2}
+
+
+def the_dimension_of_one_owner_is_not_anothers(world: World) -> bool:
+    owner, other = world.someone(), world.someone()
+    embed(owner)
+    return not raises_any(lambda: embed(other, vector=[1, 2, 3]))
+
+
+# Deleting by filter
+
+
+def a_dry_run_deletes_nothing(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    before = every_row(world.manager)
+    step = embedding_deletion.delete_step(world.embeddings, owner, MODEL, parse_filter({}), is_dry_run=True)
+    return (step.matched, step.deleted) == (1, 0) and every_row(world.manager) == before
+
+
+def what_does_not_match_is_not_deleted(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    embedding_deletion.delete_step(world.embeddings, owner, MODEL, parse_filter({"price": 2}))
+    return not raises_any(lambda: world.product(owner))
+
+
+def what_changed_meanwhile_is_not_deleted(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    others = EmbeddingRepository(DatabaseManager())
+
+    def meanwhile(request: AWSPreparedRequest) -> AWSResponse:
+        answer = botocore_stubber("before-send", request)
+        others.update_product(PRODUCT, owner, MODEL, {"price": 2})
+        assert answer is not None
+        return answer
+
+    with faulty(world.manager, meanwhile, times=1):
+        step = embedding_deletion.delete_step(world.embeddings, owner, MODEL, parse_filter({"price": 1}))
+    return (step.matched, step.deleted) == (1, 0) and not raises_any(lambda: world.product(owner))
+
+
+# Catalogues, route by route
+
+
+def refuses(world: World, api: Api, case: Case) -> bool:
+    before = every_row(world.manager), every_object()
+    answer = case.send(api)
+    return answer.status == 403 and (every_row(world.manager), every_object()) == before
+
+
+def only_admins_write_the_shared_catalogue(case: Case, world: World) -> bool:
+    embed("shared", cases.NEW_PRODUCT if case.path == "/embeddings/search" else PRODUCT)
+    return refuses(world, world.api(world.someone(), "Admins", "k9-admins "), case.in_catalogue("shared"))
+
+
+def nobody_passes_for_the_shared_owner(case: Case, world: World) -> bool:
+    """An account of that very name; where it writes, though it were an admin."""
+    embed("shared", cases.OTHER_PRODUCT)
+    report = world.report("shared", reference={"product_id": cases.OTHER_PRODUCT})
+    before = every_row(world.manager), every_object()
+    answer = case.send(world.api("shared", "k9-admins"), report.id)
+    return answer.status == 403 and (every_row(world.manager), every_object()) == before
+
+
+def accounts_of_odd_names_are_refused(world: World) -> bool:
+    case = CASES["GET", "/embeddings/models"]
+    return all(case.send(world.api(name)).status == 403 for name in ("a#b", "..", "\u00fc", "a b"))
+
+
+def the_shared_owners_row_is_nobodys_profile(world: World) -> bool:
+    world.manager.get_users_table().delete_item(Key={"user_id": "shared"})
+    world.manager.settled.clear()
+    admin = Api.as_user(world.someone(), world.tokens, groups=["k9-admins"], name="Ada", email="ada@example.com")
+    body = {"product_id": str(uuid.uuid4()), "model_version": MODEL, "embedding_vector": [1, 2], "catalogue": "shared"}
+    if admin.post("/embeddings", body).status != 201:
+        return False
+    row = world.manager.get_users_table().get_item(Key={"user_id": "shared"})["Item"]
+    return not {"name", "email"} & {name for name, value in row.items() if value}
+
+
+# What is kept in memory, and in the bucket
+
+
+def two_users_of_one_model(world: World) -> list[tuple[Api, str]]:
+    users = [world.someone() for _ in range(2)]
+    for user in users:
+        embed(user, f"of {user}")
+        embed(user, f"also of {user}", cases.OTHER_VECTOR)
+    return [(world.api(user), user) for user in users]
+
+
+def a_search_finds_ones_own(world: World) -> bool:
+    return all(finds(api, both(user)) for api, user in two_users_of_one_model(world))
+
+
+def a_search_from_a_snapshot_finds_ones_own(world: World) -> bool:
+    users = two_users_of_one_model(world)
+    for _, user in users:
+        jobs.build_snapshot(objects.default_objects(), user, MODEL, check=lambda: None)
+    cache.default_cache.cache_clear()
+    return all(finds(api, both(user)) for api, user in users)
+
+
+def finds(api: Api, product_ids: list[str]) -> bool:
+    answer = api.post("/embeddings/search", {"model_version": MODEL, "embedding_vector": [1, 1]})
+    return answer.status == 200 and sorted(hit["product_id"] for hit in answer.json()["hits"]) == product_ids
+
+
+def both(user: str) -> list[str]:
+    return [f"also of {user}", f"of {user}"]
+
+
+def a_matrix_is_ones_own(world: World) -> bool:
+    users = two_users_of_one_model(world)
+    case = CASES["GET", "/embeddings/similarity/{product_id}"]
+    for _, user in users:
+        try:
+            cases.build_matrix(user)
+        except (ApiError, ClientError, objects.ObjectChanged, AssertionError):
+            return False
+    answers = [(case.send(api, product_id=f"of {user}"), user) for api, user in users]
+    return all(
+        answer.status == 200 and [row["product_id"] for row in answer.json()["neighbors"]] == [f"also of {user}"]
+        for answer, user in answers
+    )
+
+
+def a_deleted_product_has_no_neighbours(world: World) -> bool:
+    ((api, user), _) = two_users_of_one_model(world)
+    cases.build_matrix(user)
+    world.embeddings.delete_embedding(f"of {user}", user, MODEL)
+    return CASES["GET", "/embeddings/similarity/{product_id}"].send(api, product_id=f"of {user}").status == 404
+
+
+def a_deleted_product_is_no_neighbour(world: World) -> bool:
+    ((api, user), _) = two_users_of_one_model(world)
+    cases.build_matrix(user)
+    world.embeddings.delete_embedding(f"also of {user}", user, MODEL)
+    answer = CASES["GET", "/embeddings/similarity/{product_id}"].send(api, product_id=f"of {user}")
+    return answer.status == 200 and answer.json()["neighbors"] == []
+
+
 def raises_any(call: Callable[[], object]) -> bool:
     try:
         call()
@@ -294,13 +687,20 @@ class Source:
     new: str
 
     def apply(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        original = vars(self.owner)[self.function]
-        plain = original if isinstance(original, FunctionType) else original._method
-        source = textwrap.dedent(inspect.getsource(plain))
+        """The code alone is exchanged, so that it does not matter who has imported the function by its name."""
+        original = plain(vars(self.owner)[self.function])
+        source = re.sub(r"\A.*?^(?=def )", "", textwrap.dedent(inspect.getsource(original)), flags=re.M | re.S)
         assert source.count(self.old) == 1, f"{self.function} has changed: state the mutant anew"
         made: dict[str, Any] = {}
-        exec(source.replace(self.old, self.new), plain.__globals__, made)  # noqa: S102 - our own source, one piece changed
-        monkeypatch.setattr(self.owner, self.function, made[self.function])
+        exec(source.replace(self.old, self.new), original.__globals__, made)  # noqa: S102 - our own source, one piece changed
+        monkeypatch.setattr(original, "__code__", made[original.__name__].__code__)
+
+
+def plain(function: Any) -> Any:
+    """The function under its decorator."""
+    if isinstance(function, FunctionType):
+        return function
+    return function.function if isinstance(function, Endpoint) else function._method
 
 
 @dataclass(frozen=True)
@@ -321,10 +721,51 @@ class Always:
 
 Mutant = Source | Always
 
+
+def unchecked(module: Any, part: str) -> Source:
+    """A handler that takes the catalogue's owner without asking whether this caller may."""
+    source = inspect.getsource(module.handler.function)
+    check = next(name for name in ("owner_to_write", "owner_to_read") if f"{name}(caller, " in source)
+    call = f"{check}(caller, {part}.catalogue)"
+    return Source(module, "handler", call, f'("shared" if {part}.catalogue == "shared" else caller.user_id)')
+
+
+def by_route(probe: Callable[[Case, World], bool], *key: str) -> Probe:
+    made = partial(probe, CASES[key[0], key[1]])
+    made.__name__ = f"{probe.__name__}: {' '.join(key)}"  # type: ignore[attr-defined]
+    return made
+
+
+ROUTES: list[tuple[Any, str, str, str]] = [
+    (store_embedding, "body", "POST", "/embeddings"),
+    (store_embeddings, "body", "POST", "/embeddings/batch"),
+    (update_product, "query", "PATCH", "/embeddings/{product_id}"),
+    (delete_embedding, "query", "DELETE", "/embeddings/{product_id}"),
+    (delete_embeddings, "body", "POST", "/embeddings/delete"),
+    (build_matrix, "body", "POST", "/embeddings/similarity"),
+    (get_embedding, "query", "GET", "/embeddings/{product_id}"),
+    (get_matrix, "query", "GET", "/embeddings/similarity"),
+    (get_neighbors, "query", "GET", "/embeddings/similarity/{product_id}"),
+    (list_embeddings, "query", "GET", "/embeddings"),
+    (list_models, "query", "GET", "/embeddings/models"),
+    (search_embeddings, "body", "POST", "/embeddings/search"),
+    (score_product, "query", "GET", "/reports/{report_id}/products/{product_id}"),
+    (search_report, "body", "POST", "/reports/{report_id}/search"),
+]
+WRITING = ROUTES[:6]
+
 in_terms = partial(Source, Terms, "condition")
 in_delete = partial(Source, writes, "delete")
 in_is_done = partial(Source, writes, "_is_done")
 in_create = partial(Source, writes, "create")
+A_REPEATED_STORE = a_repeated_store_answers_as_the_first_although_it_is_deleted
+A_REPEATED_CHANGE = a_repeated_change_of_what_is_deleted_is_not_answered
+in_repository = partial(Source, embeddings.EmbeddingRepository)
+in_models = partial(Source, model_versions.ModelVersionRepository)
+WITHOUT_ROOM = (
+    "conditions.room_for_model(model_version, MAX_MODEL_VERSIONS)",
+    'Condition("attribute_exists(#models)", {"#models": "models", "#model": model_version})',
+)
 EITHER = 'conditions.absent("nothing") | conditions.owned_by(target.user_id)'
 
 MUTANTS: list[tuple[Mutant, Probe]] = [
@@ -340,17 +781,32 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     (Always("absent"), a_create_spares_a_foreign_row),
     (Always("absent"), a_create_over_an_own_row_is_refused),
     (Always("room_for"), favorites_are_capped),
+    (Always("live"), a_deleted_product_is_not_changed),
+    (Always("live"), a_deleted_product_is_not_listed),
+    (Always("live"), a_deleted_product_has_no_version),
+    (Always("owned_by"), a_foreign_embedding_is_neither_replaced_nor_shown),
+    (Always("owned_by"), a_foreign_embedding_is_not_replaced_at_a_version),
+    (Always("owned_by"), a_foreign_embedding_cannot_be_changed),
+    (Always("at_version"), a_stale_version_cannot_be_replaced),
+    (Always("room_for_model"), model_versions_are_capped),
+    (
+        Source(conditions, "room_for_model", "attribute_not_exists(#models.#model)", "attribute_exists(#models)"),
+        the_first_dimension_decides,
+    ),
+    (Source(conditions, "not_before", '{"S": updated_at}', '{"S": "0"}'), a_read_by_time_leaves_out_what_is_older),
+    (
+        Source(conditions, "partition", '{"S": value}', '{"S": value.rsplit("#", 1)[0] + "#another"}'),
+        a_list_is_of_one_owners_model_version,
+    ),
     (Always("favorite"), a_favorite_that_is_none_is_removed_without_a_write),
     # Where they are composed.
+    (in_terms("may_write & ", ""), a_foreign_row_cannot_be_updated),
     (
-        in_terms("conditions.owned_by(user_id) & conditions.older_than(clock)", "conditions.older_than(clock)"),
+        Source(writes, "update", "conditions.owned_by(target.user_id)", 'conditions.absent("nothing")'),
         a_foreign_row_cannot_be_updated,
     ),
-    (
-        in_terms("conditions.owned_by(user_id) & conditions.older_than(clock)", "conditions.owned_by(user_id)"),
-        a_try_that_comes_late_is_refused,
-    ),
-    (in_terms("condition &= conditions.not_written_by(self.write.id)", ""), a_repeated_write_is_applied_once),
+    (in_terms(" & conditions.older_than(clock)", ""), a_try_that_comes_late_is_refused),
+    (in_terms(" & conditions.not_written_by(self.write.id)", ""), a_repeated_write_is_applied_once),
     (in_terms("condition &= conditions.at_version(self.versions)", "pass"), a_stale_version_cannot_be_updated),
     (in_terms(" if self.guard is None else condition & self.guard.condition", ""), favorites_are_capped),
     (in_delete("= conditions.owned_by(target.user_id)", f"= {EITHER}"), a_foreign_row_cannot_be_deleted),
@@ -377,7 +833,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_foreign_row_cannot_be_read,
     ),
     (
-        Source(writes, "_refusing_row", " and _is_owned(refusal.row, target)", ""),
+        Source(writes, "_refusing_row", " and _is_owned(row, target)", ""),
         a_foreign_row_cannot_be_updated,
     ),
     (in_delete(" and _is_owned(refusal.row, target)", ""), a_foreign_delete_tells_nothing),
@@ -396,9 +852,122 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_stale_version_cannot_be_updated,
     ),
     (in_is_done(" and terms.guard.is_settled(row)", " and False"), a_repeated_favorite_writes_nothing),
+    # Embeddings.
+    (
+        Source(writes, "upsert", "owned | conditions.absent(next(iter(target.key)))", "owned | ~owned"),
+        a_foreign_embedding_is_neither_replaced_nor_shown,
+    ),
+    (Source(writes, "upsert", "owned & conditions.live()", "conditions.live()"), a_store_at_a_version_makes_no_row),
+    (Source(writes, "upsert", "owned & conditions.live()", "owned"), a_deleted_product_has_no_version),
+    (in_repository("_update", "Guard(conditions.live(), lambda row: False)", "None"), a_deleted_product_is_not_changed),
+    (
+        in_repository("_update", "Guard(conditions.live(), lambda row: False)", "None"),
+        a_deleted_product_is_not_deleted_again,
+    ),
+    (
+        Source(writes, "_refusing_row", "may_be_dead or is_live(row) or has_made(row, terms.write)", "True"),
+        a_deleted_product_is_not_changed,
+    ),
+    (Source(writes, "is_live", '"deleted_at" not in row', "True"), a_deleted_product_is_not_deleted_again),
+    (in_repository("get_embedding", "not writes.is_live(row)", "False"), a_deleted_product_cannot_be_read),
+    (in_repository("get_products", " if writes.is_live(row)", ""), a_deleted_product_is_no_metadata),
+    (in_repository("_read_page", "condition=conditions.live()", "condition=None"), a_deleted_product_is_not_listed),
+    (
+        in_repository("get_embeddings_by_model", "condition=conditions.live()", "condition=None"),
+        a_deleted_product_is_not_walked_over,
+    ),
+    (in_repository("changed_ids_since", "writes.is_live(row)", "True"), a_deleted_product_is_known_to_be_so),
+    (
+        Source(embeddings, "_to_index_row", "if writes.is_live(row) else None", "if True else None"),
+        a_deleted_product_is_known_to_be_so,
+    ),
+    (
+        Source(repository.Repository, "_read_own", ' or item.get("user_id") != {"S": target.user_id}', ""),
+        a_foreign_embedding_cannot_be_read,
+    ),
+    (in_repository("store_embedding", "writes.is_live(row)", "True"), A_REPEATED_STORE),
+    (in_repository("update_product", "not writes.is_live(row)", "False"), A_REPEATED_CHANGE),
+    (
+        Source(embeddings, "_owner_model", "require_owner(user_id)", "pass"),
+        an_owner_cannot_reach_into_anothers_partition,
+    ),
+    (
+        Source(embeddings, "require_owner", "not _OWNER.fullmatch(user_id)", "False"),
+        an_owner_cannot_reach_into_anothers_partition,
+    ),
+    # Model versions.
+    (in_models("_add_entry", *WITHOUT_ROOM), model_versions_are_capped),
+    (in_models("_add_entry", *WITHOUT_ROOM), the_first_dimension_decides),
+    (
+        in_models(
+            "_add_map", 'conditions.absent("models")', 'Condition("(NOT #models = :caller)", {"#models": "models"})'
+        ),
+        the_map_of_model_versions_is_made_once,
+    ),
+    (in_models("declare", "check_dimension(dimension, settled, model_version)", "pass"), a_dimension_is_kept_to),
+    (
+        in_models(
+            "dimension_of",
+            "self._manager.settled.get((user_id, model_version))",
+            "next((kept for (_, name), kept in self._manager.settled.items() if name == model_version), None)",
+        ),
+        the_dimension_of_one_owner_is_not_anothers,
+    ),
+    # Deleting by filter.
+    (Source(embedding_deletion, "delete_step", "if is_dry_run:", "if False:"), a_dry_run_deletes_nothing),
+    (
+        Source(embedding_deletion, "delete_step", " if matches(wanted, row.product)", ""),
+        what_does_not_match_is_not_deleted,
+    ),
+    (
+        Source(embedding_deletion, "_delete", "Terms(versions=[row.version])", "Terms()"),
+        what_changed_meanwhile_is_not_deleted,
+    ),
+    # Catalogues.
+    *(
+        (unchecked(module, part), by_route(only_admins_write_the_shared_catalogue, *key))
+        for module, part, *key in WRITING
+    ),
+    *((unchecked(module, part), by_route(nobody_passes_for_the_shared_owner, *key)) for module, part, *key in ROUTES),
+    (
+        Source(catalogues, "owner_to_write", 'if catalogue == "shared":', "if False:"),
+        by_route(only_admins_write_the_shared_catalogue, "POST", "/embeddings"),
+    ),
+    (
+        Source(Caller, "require_group", "group not in self.groups", "group not in {g.strip() for g in self.groups}"),
+        by_route(only_admins_write_the_shared_catalogue, "POST", "/embeddings"),
+    ),
+    (
+        Source(Caller, "require_group", "group not in self.groups", "not any(g.lower() in group for g in self.groups)"),
+        by_route(only_admins_write_the_shared_catalogue, "POST", "/embeddings"),
+    ),
+    (
+        Source(catalogues, "owner_to_read", "if caller.user_id == SHARED_OWNER:", "if False:"),
+        by_route(nobody_passes_for_the_shared_owner, "GET", "/embeddings"),
+    ),
+    (Source(catalogues, "owner_to_read", "require_owner(caller.user_id)", "pass"), accounts_of_odd_names_are_refused),
+    (Source(catalogues, "profile_of", "owner == SHARED_OWNER", "False"), the_shared_owners_row_is_nobodys_profile),
+    # Memory and objects.
+    (
+        Source(cache.IndexCache, "_entry", "self._entries.setdefault(key, ", "self._entries.setdefault(('', key[1]), "),
+        a_search_finds_ones_own,
+    ),
+    (Source(matrix.MatrixStore, "_id_table", "self.ids_key(matrix.folder)", '"ids"'), a_matrix_is_ones_own),
+    (
+        Source(objects, "object_prefix", "{quote(owner, safe='')}", "owner"),
+        a_search_from_a_snapshot_finds_ones_own,
+    ),
+    (
+        Source(get_neighbors, "handler", "if product_id not in products:", "if False:"),
+        a_deleted_product_has_no_neighbours,
+    ),
+    (
+        Source(get_neighbors, "handler", "            if found.product_id in products\n", ""),
+        a_deleted_product_is_no_neighbour,
+    ),
     (Source(writes, "_is_entry", "fingerprint != write.fingerprint", "False"), one_write_has_one_content),
     (
-        Source(writes, "_later_than", "current if current > last else", "current if True else"),
+        Source(writes, "_later_than", "if current > last", "if True"),
         a_row_from_the_future_changes,
     ),
     (in_delete("if not refusal.may_have_been_applied", "if True"), a_lost_delete_succeeds),
@@ -417,9 +986,9 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
 
 
 @pytest.fixture
-def world(manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(manager: DatabaseManager, tokens: TokenFactory, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return World(manager)
+    return World(manager, tokens)
 
 
 def name_of(value: object) -> str:
@@ -443,17 +1012,26 @@ def test_every_condition_has_a_mutant() -> None:
         for name, value in vars(conditions).items()
         if inspect.isfunction(value) and value.__module__ == conditions.__name__
     }
-    assert {mutant.name for mutant, _ in MUTANTS if isinstance(mutant, Always)} == named
+    changed = {mutant.function for mutant, _ in MUTANTS if isinstance(mutant, Source) and mutant.owner is conditions}
+    assert {mutant.name for mutant, _ in MUTANTS if isinstance(mutant, Always)} | changed == named
 
 
 def test_every_owner_check_has_a_mutant() -> None:
-    """Each function that says `_is_owned`, `owned_by` or compares a row's `user_id`, but for the key of a query."""
-    marks = ("_is_owned(", "owned_by(", 'get("user_id")')
+    """Each function that says `_is_owned`, `owned_by`, asks for an owner or compares a row's `user_id`.
+
+    But for the key of a query, and for a row whose key is its owner.
+    """
+    marks = ("_is_owned(", "owned_by(", 'get("user_id")', "is_live(", "conditions.live(", "owner_to_", "require_owner(")
     places = {
         node.name
-        for module in (writes, repository, reports, users)
+        for module in (writes, repository, reports, users, embeddings, model_versions, embedding_deletion, catalogues)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef) and any(mark in ast.unparse(node).replace("'", '"') for mark in marks)
     }
     mutated = {mutant.function for mutant, _ in MUTANTS if isinstance(mutant, Source)}
-    assert places - mutated == {"_query"}
+    assert places - mutated == {"_query", "_add_entry"} - mutated
+
+
+def test_every_handler_of_a_catalogue_has_a_mutant() -> None:
+    assert {(key[0], key[1]) for _, _, *key in ROUTES} == {case.key for case in EMBEDDINGS}
+    assert {(key[0], key[1]) for _, _, *key in WRITING} == {case.key for case in EMBEDDINGS if case.writes}

@@ -81,11 +81,11 @@ def faulty(source: Source, fault: Fault, *, times: int | None = None, after: int
 
 
 @contextmanager
-def all_faulty(faults: Mapping[str, Fault], *sources: Source, after: int = 0) -> Iterator[Fired]:
-    """Every call of all these clients after so many others meets the fault of its service ("dynamodb", "s3")."""
+def all_faulty(of_dynamodb: Fault, of_s3: Fault, *sources: Source, after: int = 0) -> Iterator[Fired]:
+    """Every try of all these clients after so many others meets the fault of its service."""
 
     def of_its_service(request: AWSPreparedRequest) -> AWSResponse:
-        return faults["dynamodb" if "dynamodb" in str(request.url) else "s3"](request)
+        return (of_dynamodb if "//dynamodb." in str(request.url) else of_s3)(request)
 
     with _before_send(sources, of_its_service, None, after) as fired:
         yield fired

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.database import DatabaseManager
-from shared.database.attributes import from_attribute, from_item, simplify, to_attribute, to_item
+from shared.database.attributes import AttributeValue, from_attribute, from_item, simplify, to_attribute, to_item
 from shared.models.json_value import MAX_DEPTH, MAX_DIGITS, significand
 from tests.support.documents import documents, numbers
 
@@ -110,10 +110,22 @@ def test_a_type_that_dynamodb_lacks(value: object) -> None:
         to_attribute({"deep": [value]})
 
 
-@pytest.mark.parametrize("kind", ["NS", "BS"])
-def test_a_set_that_no_table_has(kind: str) -> None:
-    with pytest.raises(TypeError, match=f"DynamoDB type {kind}"):
-        from_attribute({kind: ["1"]})
+def test_sets_of_rows_of_another_origin() -> None:
+    assert from_attribute({"NS": ["1", "2.5"]}) == {1, 2.5}
+    assert from_attribute({"BS": ["YQ==", b"b"]}) == {b"a", b"b"}
+
+
+def test_inside_a_document_sets_and_binaries_are_what_json_has_for_them() -> None:
+    stored: AttributeValue = {
+        "M": {
+            "texts": {"SS": ["b", "a"]},
+            "numbers": {"NS": ["2", "1.5"]},
+            "binary": {"B": b"a"},
+            "plain": {"L": [{"B": "YQ=="}, {"BS": ["Yg==", b"a"]}]},
+        }
+    }
+    document = {"texts": ["a", "b"], "numbers": [1.5, 2], "binary": "YQ==", "plain": ["YQ==", ["YQ==", "Yg=="]]}
+    assert from_attribute(stored) == document
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from shared.binding import Binder
 from shared.database import Terms
 from shared.errors import ApiError, InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from shared.events import MAX_BODY_BYTES, Request
+from shared.models.embedding import SearchEmbeddings, StoreEmbedding
 from shared.models.fields import RequestModel
 from shared.models.report import CreateReport, ListReports, ReplaceFavorites, ReportId, UpdateReport
 from shared.models.user import UpdateProfile
@@ -68,6 +69,11 @@ def function_taking(**types: Any) -> Callable[..., None]:
     function.__annotations__ = types
     function.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     return function
+
+
+def keyed(members: str) -> str:
+    """The text of a body about one embedding."""
+    return f'{{"product_id": "p", "model_version": "m", {members}}}'
 
 
 def body_of(text: str | bytes, model: type[BaseModel] = Anything, content_type: str | None = None) -> Any:
@@ -209,8 +215,8 @@ class TestJson:
             ('\n{"value"', "line 2"),
             ('{"value": 01}', "line 1"),
             ('{"value": "\t"}', "control character"),
-            ('{"value": NaN}', "NaN is not JSON"),
-            ('{"value": -Infinity}', "-Infinity is not JSON"),
+            ('{"value": nan}', "line 1, column 11"),
+            ('{"value": +Infinity}', "line 1, column 11"),
             ('{"value": 1, "value": 2}', "names a member twice"),
             ('{"value": {"a": 1, "\\u0061": 2}}', "names a member twice"),
             ('\ufeff{"value": 1}', "BOM"),
@@ -266,6 +272,17 @@ class TestBodyPointers:
             (CreateReport, '{"title": "t", "date": "2026-02-30"}', ["/body/date"]),
             (CreateReport, '{"title": "t", "reference": []}', ["/body/reference"]),
             (CreateReport, '{"title": "t", "reference": {"a": [1, {"b/c": 1e999}]}}', ["/body/reference/a/1/b~1c"]),
+            (CreateReport, '{"title": NaN}', ["/body/title"]),
+            (CreateReport, '{"title": "t", "reference": {"a": [NaN]}}', ["/body/reference/a/0"]),
+            (CreateReport, '{"title": "t", "reference": {"a": -Infinity}}', ["/body/reference/a"]),
+            (UpdateProfile, '{"preferences": {"x": Infinity}}', ["/body/preferences/x"]),
+            (StoreEmbedding, keyed('"embedding_vector": [1, NaN]'), ["/body/embedding_vector"]),
+            (StoreEmbedding, keyed('"embedding_vector": [1, -Infinity]'), ["/body/embedding_vector"]),
+            (StoreEmbedding, keyed('"embedding_vector": [1], "product": {"n": NaN}'), ["/body/product/n"]),
+            (SearchEmbeddings, keyed('"top_k": NaN'), ["/body/top_k"]),
+            (SearchEmbeddings, keyed('"min_score": Infinity'), ["/body/min_score"]),
+            (SearchEmbeddings, keyed('"diversity": NaN'), ["/body/diversity"]),
+            (SearchEmbeddings, keyed('"filter": {"n": {"$gt": NaN}}'), ["/body/filter/n/$gt"]),
             (
                 CreateReport,
                 '{"title": "", "date": "x", "user_id": "bob"}',

@@ -1,12 +1,18 @@
-"""How many DynamoDB calls a request costs: what the design promises, counted on the client itself."""
+"""How many AWS calls a request costs: what the design promises, counted on the clients themselves."""
 
 from typing import Any
 
 import pytest
 
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, EmbeddingRepository
+from shared.similarity import matrix
+from shared.similarity.cache import default_cache
+from shared.similarity.objects import default_objects
+from shared.tasks import wait_for_local_tasks
+from tests.conftest import ALICE
 from tests.support.api import Api
-from tests.support.faults import recorded
+from tests.support.cases import CASES, EMBEDDINGS, MODEL, OTHER_PRODUCT, Case, Key, case_id, embed, prepare
+from tests.support.faults import recorded, requests_sent
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
 
@@ -120,3 +126,113 @@ def test_the_log_has_the_same_count(manager: DatabaseManager, alice: Api, report
     with recorded(manager) as asked:
         alice.post("/reports", {"title": "T"})
     assert logged.records()[-1]["aws_calls"] == len(asked) == 2
+
+
+SNAPSHOT = ["GetObject", "GetObject"]
+"""The manifest, and the one segment that these tests have."""
+
+COLD: dict[Key, list[str]] = {
+    ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem", "GetItem", *SNAPSHOT, "Query"],
+    ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem"],
+    ("POST", "/embeddings"): ["GetItem", "UpdateItem"],
+    ("POST", "/embeddings/batch"): ["GetItem", "UpdateItem"],
+    ("GET", "/embeddings"): ["Query"],
+    ("GET", "/embeddings/{product_id}"): ["GetItem"],
+    ("PATCH", "/embeddings/{product_id}"): ["UpdateItem"],
+    ("DELETE", "/embeddings/{product_id}"): ["UpdateItem"],
+    ("POST", "/embeddings/delete"): ["GetItem", "Query", "UpdateItem"],
+    ("GET", "/embeddings/models"): ["GetItem", *SNAPSHOT, "Query", "Query"],
+    ("POST", "/embeddings/search"): ["GetItem", "GetItem", *SNAPSHOT, "Query"],
+    ("POST", "/embeddings/similarity"): ["GetItem", "GetObject", "PutObject", "Query"],
+    ("GET", "/embeddings/similarity"): ["GetItem", "GetObject", "Query"],
+    ("GET", "/embeddings/similarity/{product_id}"): ["GetObject", "GetObject", "GetObject", "BatchGetItem"],
+}
+"""In a process that has read nothing yet."""
+
+WARM: dict[Key, list[str]] = {
+    **COLD,
+    ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem"],
+    ("POST", "/embeddings"): ["UpdateItem"],
+    ("POST", "/embeddings/batch"): ["UpdateItem"],
+    ("POST", "/embeddings/delete"): ["Query", "UpdateItem"],
+    ("POST", "/embeddings/search"): ["GetItem"],
+    ("POST", "/embeddings/similarity"): ["GetObject", "PutObject", "Query"],
+    ("GET", "/embeddings/similarity"): ["GetObject", "Query"],
+    ("GET", "/embeddings/similarity/{product_id}"): ["GetObject", "GetObject", "BatchGetItem"],
+}
+"""In one that knows the dimension, the matrix's ids, and had the index read within the last second."""
+
+
+@pytest.fixture
+def products(manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two, of which a delete by filter meets one, with a snapshot and a matrix. The worker's calls are its own."""
+    prepare(ALICE)
+    monkeypatch.setattr("handlers.embeddings.build_matrix.request_task", lambda task: None)
+    EmbeddingRepository.update_product(OTHER_PRODUCT, ALICE, MODEL, {"price": 0})
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_embeddings_in_a_process_that_has_read_nothing(manager: DatabaseManager, alice: Api, case: Case) -> None:
+    manager.settled.clear()
+    default_cache.cache_clear()
+    matrix._process_tables._tables.clear()
+    with recorded(manager, default_objects()) as asked:
+        assert case.send(alice).status == case.status
+    assert sorted(asked) == sorted(COLD[case.key])
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+def test_embeddings_in_a_process_that_has_read_them(
+    manager: DatabaseManager, alice: Api, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.similarity.cache.REFRESH_SECONDS", 600.0)
+    for key in (("POST", "/embeddings/search"), ("GET", "/embeddings/similarity/{product_id}")):
+        CASES[key].send(alice)
+    with recorded(manager, default_objects()) as asked:
+        assert case.send(alice).status == case.status
+    assert sorted(asked) == sorted(WARM[case.key])
+
+
+def test_a_batch_costs_a_write_for_each_item(manager: DatabaseManager, alice: Api) -> None:
+    embed(ALICE)
+    items = [{"product_id": str(number), "model_version": MODEL, "embedding_vector": [1, 2]} for number in range(20)]
+    with recorded(manager) as asked:
+        assert alice.post("/embeddings/batch", {"items": items}).json()["stored"] == 20
+    assert asked == ["UpdateItem"] * 20
+
+
+def test_a_search_reads_only_what_changed(
+    manager: DatabaseManager, alice: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.similarity.cache.REFRESH_SECONDS", 0.0)
+    prepare(ALICE)
+    case = CASES["POST", "/embeddings/search"]
+    case.send(alice)
+    with requests_sent(manager) as sent:
+        case.send(alice)
+    assert [operation for operation, _ in sent] == ["GetItem", "Query"]
+    assert ":since" in sent[1][1]["ExpressionAttributeValues"]
+
+
+@pytest.mark.usefixtures("products")
+def test_a_search_that_is_refused_costs_none(manager: DatabaseManager, alice: Api) -> None:
+    with recorded(manager, default_objects()) as asked:
+        for body in ({}, {"model_version": MODEL}, {"model_version": MODEL, "product_id": "p", "filter": {"$x": 1}}):
+            assert alice.post("/embeddings/search", body).status == 422
+        assert alice.get("/embeddings", query={"model_version": MODEL, "cursor": "junk"}).status == 400
+        assert alice.post("/embeddings", {**CASES["POST", "/embeddings"].body, "catalogue": "shared"}).status == 403
+    assert asked == []
+
+
+@pytest.mark.usefixtures("products")
+def test_the_log_counts_the_calls_of_both_services_and_of_all_threads(
+    manager: DatabaseManager, alice: Api, logged: Logged
+) -> None:
+    default_cache.cache_clear()
+    for key in (("POST", "/embeddings/search"), ("GET", "/embeddings/models"), ("POST", "/embeddings/delete")):
+        with recorded(manager, default_objects()) as asked:
+            assert CASES[key].send(alice).status == 200
+        assert wait_for_local_tasks(20)
+        assert logged.records()[-1]["aws_calls"] == len(asked) > 1

@@ -18,6 +18,9 @@ EVERY = [
     conditions.not_written_by("write-1"),
     conditions.room_for("p", 500),
     conditions.favorite("p"),
+    conditions.live(),
+    conditions.partition("owner_model", "alice#m") & conditions.not_before("2026-01-01T00:00:00.000000Z"),
+    conditions.room_for_model("m-1.0:x", 100),
     ~conditions.favorite("p"),
     A & B | ~A,
 ]
@@ -48,12 +51,27 @@ def test_each_condition() -> None:
     assert conditions.at_version({3}).expression == "#version IN (:version_0)"
     assert conditions.older_than("now").expression == "(attribute_not_exists(#updated_at) OR #updated_at < :now)"
     assert conditions.favorite("p").values == {":product_id": {"S": "p"}}
+    assert conditions.live() == conditions.absent("deleted_at")
+    assert conditions.partition("owner_model", "a#m") == Condition(
+        "#owner_model = :owner_model", {"#owner_model": "owner_model"}, {":owner_model": {"S": "a#m"}}
+    )
+    assert conditions.not_before("then") == Condition(
+        "#updated_at >= :since", {"#updated_at": "updated_at"}, {":since": {"S": "then"}}
+    )
     assert conditions.room_for("p", 5).values == {":limit": {"N": "5"}, ":product_id": {"S": "p"}}
 
 
 def test_no_version_is_a_version_that_no_row_has() -> None:
     """Versions count from 1; an If-Match that names none of ours must not become no condition."""
     assert conditions.at_version([]).values == {":version_0": {"N": "0"}}
+
+
+def test_a_model_version_is_a_member_of_a_map_whatever_its_name() -> None:
+    """Dots and brackets in it are no path, since it is a placeholder."""
+    condition = conditions.room_for_model("v1.0[2]", 100)
+    assert condition.expression == "(attribute_not_exists(#models.#model) AND size(#models) < :limit)"
+    assert condition.names == {"#models": "models", "#model": "v1.0[2]"}
+    assert condition.values == {":limit": {"N": "100"}}
 
 
 def test_a_write_is_looked_for_in_the_whole_register() -> None:

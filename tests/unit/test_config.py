@@ -21,7 +21,15 @@ REQUIRED = {
 }
 """Every property that cannot do without a variable, and the variable that its error names."""
 
-OPTIONAL: dict[str, object] = {"dynamodb_endpoint": None, "token_use": "id", "allowed_origins": frozenset()}
+OPTIONAL: dict[str, object] = {
+    "dynamodb_endpoint": None,
+    "s3_endpoint": None,
+    "lambda_endpoint": None,
+    "worker_function": None,
+    "index_cache_bytes": 256 * 1024 * 1024,
+    "token_use": "id",
+    "allowed_origins": frozenset(),
+}
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
 
@@ -76,6 +84,31 @@ class TestEndpoint:
 
     def test_an_empty_one_is_none(self) -> None:
         assert settings(AWS_ENDPOINT_URL_DYNAMODB="", DYNAMODB_ENDPOINT_URL="").dynamodb_endpoint is None
+
+    @pytest.mark.parametrize(
+        ("name", "variable"),
+        [
+            ("s3_endpoint", "AWS_ENDPOINT_URL_S3"),
+            ("lambda_endpoint", "AWS_ENDPOINT_URL_LAMBDA"),
+            ("worker_function", "WORKER_FUNCTION"),
+        ],
+    )
+    def test_what_may_be_left_out(self, name: str, variable: str) -> None:
+        assert getattr(settings(**{variable: "http://there"}), name) == "http://there"
+        assert getattr(settings(**{variable: ""}), name) is None
+
+
+class TestIndexCache:
+    def test_it_is_stated_in_megabytes(self) -> None:
+        assert settings(INDEX_CACHE_MEGABYTES="3").index_cache_bytes == 3 * 1024 * 1024
+        assert settings(INDEX_CACHE_MEGABYTES="").index_cache_bytes == settings().index_cache_bytes
+
+    @pytest.mark.parametrize("stated", ["0", "00", "-1", "1.5", " 1", "1e3", "many", "\u0663", "\u00b2"])
+    def test_any_other_text_is_refused(self, stated: str) -> None:
+        with pytest.raises(
+            ConfigurationError, match=r"INDEX_CACHE_MEGABYTES is .+: set it to a whole number above 0\."
+        ):
+            _ = settings(INDEX_CACHE_MEGABYTES=stated).index_cache_bytes
 
 
 class TestTokens:

@@ -80,10 +80,10 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], Endpoint]
 def route(result: object = None, **options: Any) -> Endpoint:
     """An open route that returns `result`, or raises it where it is an exception."""
 
-    def handler() -> BaseModel | None:
+    def handler() -> BaseModel | http.Answer | None:
         if isinstance(result, BaseException):
             raise result
-        assert result is None or isinstance(result, BaseModel)
+        assert result is None or isinstance(result, BaseModel | http.Answer)
         return result
 
     return endpoint("GET", "/probe", **{"is_open": True, **options})(handler)
@@ -125,6 +125,19 @@ class TestAnswers:
     def test_a_status_and_a_location(self) -> None:
         answer = call(route(Thing(), status=201, location="/things/{id}"))
         assert (answer.status, answer.headers["Location"]) == (201, "/things/t-1")
+
+    def test_an_answer_of_its_own_status_and_place(self) -> None:
+        """The place is taken as it is: whoever gives it has encoded it, braces and all."""
+        target = route(http.Answer(Thing(), 200, "/things/a%2Fb?x={id}"), status=201, location="/things/{id}")
+        answer = call(target)
+        assert (answer.status, answer.headers["Location"]) == (200, "/things/a%2Fb?x={id}")
+        assert (answer.headers["ETag"], answer.json()) == ('"7"', {"id": "t-1", "version": 7})
+        assert answer.headers["Content-Type"] == "application/json"
+
+    def test_an_answer_without_a_place_has_none(self) -> None:
+        answer = call(route(http.Answer(Thing(), 202), location="/things/{id}"))
+        assert answer.status == 202
+        assert "Location" not in answer.headers
 
     def test_none_is_no_content(self) -> None:
         answer = call(route(None))
@@ -271,6 +284,13 @@ class TestErrorsOfTheRoutes:
         assert_problem(answer, 422, "invalid-request", pointers=["/body/title", "/body/colour"])
         assert_problem(alice.get("/reports", query="limit=0"), 422, "invalid-request", pointers=["/query/limit"])
         assert_problem(alice.get("/reports/%00"), 422, "invalid-request", pointers=["/path/report_id"])
+
+    def test_422_of_a_number_that_json_does_not_have(self, alice: Api) -> None:
+        """Not 400: many an encoder writes NaN, and its author is told where it is."""
+        answer = alice.post("/reports", '{"title": "T", "reference": {"price": NaN}}')
+        assert_problem(answer, 422, "invalid-request", pointers=["/body/reference/price"])
+        answer = alice.patch("/user/profile", '{"preferences": {"a": [1, -Infinity]}}')
+        assert_problem(answer, 422, "invalid-request", pointers=["/body/preferences/a/1"])
 
     def test_422_of_two_documents_that_are_too_large_together(self, alice: Api) -> None:
         halves = [{"preferences": {name: "x" * 40_000}} for name in ("one", "other")]

@@ -67,6 +67,8 @@ def test_a_decimal_is_written_with_its_own_digits(number: Decimal) -> None:
         ("1E-130", Decimal("1E-130")),
         ("1e999999999999999999999", Decimal("Infinity")),
         ("-1e999999999999999999999", Decimal("Infinity")),
+        ("Infinity", Decimal("Infinity")),
+        ("-Infinity", Decimal("-Infinity")),
         ("true", True),
         ("null", None),
         ('"\\u00e9\\ud83d\\udc36"', "é\U0001f436"),
@@ -85,7 +87,7 @@ def test_reading(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "NaN", "Infinity", "-Infinity", "[NaN]", "01", "1.", ".5", "+1", "0x1", "1e", "'a'", "[1,]", "{a: 1}",
+        "", "{", "nan", "inf", "+Infinity", "[-NaN]", "01", "1.", ".5", "+1", "0x1", "1e", "'a'", "[1,]", "{a: 1}",
         '{"a": 1 "b": 2}', "true false", "nul", '"\n"', '{"a": 1, "a": 1}', '[{"b": {"a": 1, "a": 2}}]', "\ufeff{}",
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What a request has spent, and that the worst case adds up to less than anyone's patience."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,14 @@ JWKS_WORST_CASE_SECONDS = jwks.CONNECT_TIMEOUT_SECONDS + 3 * jwks.READ_TIMEOUT_S
 def longest_pause(retry: int) -> float:
     """The longest pause before a retry (from 1) in standard mode: full jitter over 1 s x 2^(n-1), at most 20 s."""
     return float(min(2 ** (retry - 1), 20))
+
+
+class _Slow(int):
+    """A number between whose reading and writing another thread has its turn."""
+
+    def __add__(self, other: int) -> "_Slow":
+        time.sleep(0.002)
+        return _Slow(int(self) + other)
 
 
 def function_timeouts() -> set[int]:
@@ -130,6 +139,16 @@ class TestAccount:
                 manager.call("get_item", TableName=manager.settings.users_table, Key=key)
         assert (scope.aws_calls, scope.retries) == (2, 2)
         assert scope.consumed_capacity > 0
+
+    def test_calls_of_many_threads_are_all_entered(self) -> None:
+        """A number is read and written in two steps: without the lock, one thread's count undoes another's."""
+        scope = Scope(aws_calls=_Slow(), retries=_Slow())
+        scope.consumed_capacity = _Slow()
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(8):
+                pool.submit(scope.count_call, 2)
+                pool.submit(scope.count_capacity, 3)
+        assert (scope.aws_calls, scope.retries, scope.consumed_capacity) == (8, 16, 24)
 
     def test_a_failed_call_is_counted(self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("time.sleep", lambda seconds: None)

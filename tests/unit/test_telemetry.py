@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from shared.database import DatabaseManager
 from shared.scope import Scope
-from shared.telemetry import describe_failure, digest, get_logger, log_request
+from shared.telemetry import describe_failure, digest, get_logger, log_request, log_warning
 from tests.support.api import Api
 from tests.support.faults import answering, faulty
 from tests.support.logs import Logged
@@ -99,6 +99,19 @@ def test_details_are_members_of_the_line(logged: Logged) -> None:
     assert line(logged, status=401, details={"problem": "unauthenticated", "reason": "expired"}).items() >= {
         ("problem", "unauthenticated"),
         ("reason", "expired"),
+    }
+
+
+def test_a_warning_is_a_line_without_metrics(logged: Logged) -> None:
+    log_warning("a snapshot could not be read", owner="abc", rows=3)
+    (record,) = logged.records()
+    assert record.pop("timestamp")
+    assert record == {
+        "level": "WARNING",
+        "service": "k9-api",
+        "message": "a snapshot could not be read",
+        "owner": "abc",
+        "rows": 3,
     }
 
 

@@ -1,7 +1,7 @@
 """POST /embeddings/similarity"""
 
 from shared.auth import Caller
-from shared.database import ModelVersionRepository
+from shared.database import EmbeddingRepository, ModelVersionRepository
 from shared.http import Answer, endpoint
 from shared.models.embedding import BuildMatrix
 from shared.similarity.matrix import MatrixStore
@@ -21,12 +21,14 @@ def handler(caller: Caller, body: BuildMatrix) -> Answer:
     """
     owner = owner_to_write(caller, body.catalogue)
     ModelVersionRepository.require_dimension(owner, body.model_version, "/body/model_version")
+    # Before anything is asked for, so that no failure follows what has been done.
+    last_change = EmbeddingRepository.last_change(owner, body.model_version)
     store = MatrixStore(default_objects(), owner, body.model_version)
     status, is_new = store.request_build(body.k)
     if is_new:
         _ask_worker(owner, body.model_version, store, status)
     place = f"/embeddings/similarity?{query_of(body.model_version, body.catalogue)}"
-    return Answer(matrix_state(owner, body.model_version, status), 202, place)
+    return Answer(matrix_state(body.model_version, status, last_change), 202, place)
 
 
 def _ask_worker(owner: str, model_version: str, store: MatrixStore, status: MatrixStatus) -> None:

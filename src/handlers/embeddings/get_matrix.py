@@ -1,7 +1,7 @@
 """GET /embeddings/similarity"""
 
 from shared.auth import Caller
-from shared.database import ModelVersionRepository
+from shared.database import EmbeddingRepository, ModelVersionRepository
 from shared.http import endpoint
 from shared.models.embedding import EmbeddingKey, MatrixState
 from shared.similarity.matrix import MatrixStore
@@ -17,4 +17,4 @@ def handler(caller: Caller, query: EmbeddingKey) -> MatrixState:
     owner = owner_to_read(caller, query.catalogue)
     ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     status = MatrixStore(default_objects(), owner, query.model_version).status()
-    return matrix_state(owner, query.model_version, status)
+    return matrix_state(query.model_version, status, EmbeddingRepository.last_change(owner, query.model_version))

@@ -1,13 +1,12 @@
 """The similarity matrix's status as an answer shows it."""
 
-from shared.database import EmbeddingRepository
 from shared.models.embedding import MatrixState
 from shared.models.fields import now
 from shared.similarity.matrix_status import MatrixStatus
 
 
-def matrix_state(owner: str, model_version: str, status: MatrixStatus) -> MatrixState:
-    """The newest build, and the last finished matrix beside what has been stored since."""
+def matrix_state(model_version: str, status: MatrixStatus, last_change: str | None) -> MatrixState:
+    """The newest build, and the last finished matrix beside what has been stored since: `last_change` is its time."""
     is_broken_off = status.state in ("queued", "running") and not status.is_under_way(now())
     current = status.current
     return MatrixState(
@@ -19,7 +18,8 @@ def matrix_state(owner: str, model_version: str, status: MatrixStatus) -> Matrix
         error="The build was broken off. Ask for it again." if is_broken_off else status.error,
         rows=current.rows if current else None,
         built_at=current.built_at if current else None,
-        is_stale=_is_stale(owner, model_version, current.watermark) if current else None,
+        # A change in the moment of the build may be in the matrix all the same.
+        is_stale=(last_change or "") >= current.watermark if current else None,
     )
 
 
@@ -28,9 +28,3 @@ def _progress(status: MatrixStatus) -> float | None:
     if status.state == "done":
         return 1.0
     return status.rows_done / status.rows if status.rows else 0.0 if status.state == "running" else None
-
-
-def _is_stale(owner: str, model_version: str, watermark: str) -> bool:
-    """Whether anything changed since; a change in the moment of the build may be in the matrix all the same."""
-    last_change = EmbeddingRepository.last_change(owner, model_version)
-    return last_change is not None and last_change >= watermark

@@ -4,7 +4,7 @@ Numbers keep their value: what a float cannot hold exactly stays a Decimal. boto
 everything, wraps binaries, and refuses floats, so that every caller would walk the item a second time.
 """
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -43,23 +43,45 @@ def to_item(row: Mapping[str, Any]) -> Item:
 
 
 def from_attribute(attribute: AttributeValue) -> Any:
-    """The Python value of an attribute value. Raises TypeError for a number or binary set: no table has one."""
+    """The Python value of an attribute value.
+
+    Sets and binaries inside a map or list, which only rows of another origin have, come as what JSON has for them:
+    lists and base64 texts.
+    """
     ((kind, value),) = attribute.items()
     if kind in ("S", "BOOL"):
         return value
     if kind == "N":
         return _number(value)
     if kind == "M":
-        return from_item(value)
+        return {name: _inner(member) for name, member in value.items()}
     if kind == "L":
-        return [from_attribute(member) for member in value]
+        return [_inner(member) for member in value]
     if kind == "NULL":
         return None
     if kind == "SS":
         return set(value)
+    if kind == "NS":
+        return set(map(_number, value))
     if kind == "B":
-        return b64decode(value) if isinstance(value, str) else value
-    raise TypeError(f"no value of the DynamoDB type {kind} is kept in these tables")
+        return _bytes(value)
+    return set(map(_bytes, value))
+
+
+def _inner(attribute: AttributeValue) -> Any:
+    value = from_attribute(attribute)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return sorted(_inner_text(member) for member in value) if isinstance(value, set) else value
+
+
+def _inner_text(member: Any) -> Any:
+    return b64encode(member).decode() if isinstance(member, bytes) else member
+
+
+def _bytes(value: str | bytes) -> bytes:
+    """Plain JSON answers hold base64 text, those that the SDK has parsed the bytes themselves."""
+    return b64decode(value) if isinstance(value, str) else value
 
 
 def from_item(item: Mapping[str, AttributeValue]) -> Row:

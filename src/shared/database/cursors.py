@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..errors import MalformedRequest
 
 _FORMAT = 1
-_MAX_TIME, _MAX_ID = 64, 256
+_MAX_TIME, _MAX_ID = 1024, 2048
+"""Bytes that DynamoDB takes for a sort key and a partition key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +49,7 @@ def _read(cursor: str) -> Position | None:
 
 def _is_key(part: object, longest: int) -> bool:
     """Text that DynamoDB takes as a key: not empty, and valid Unicode (JSON can spell half a surrogate pair)."""
-    return isinstance(part, str) and 0 < len(part) <= longest and part.isprintable()
+    try:
+        return isinstance(part, str) and 0 < len(part.encode()) <= longest
+    except UnicodeEncodeError:
+        return False

@@ -15,7 +15,7 @@ from ..models.embedding import DBProductEmbedding, UpdateProduct
 from ..models.fields import now, timestamp
 from ..models.json_value import JsonObject
 from ..models.user import DBUser
-from ..models.vector import Vector
+from ..models.vector import MAX_COMPONENT_TEXT, Vector
 from . import conditions, writes
 from .attributes import Item, Row, from_item, to_attribute, to_item
 from .cursors import Position, decode_cursor, encode_cursor
@@ -51,8 +51,6 @@ _INDEXED = ("product_id", "updated_at", "embedding_vector", "product", "deleted_
 _KEYS = ("product_id", "updated_at", "deleted_at")
 _NOT_SHOWN = frozenset({"owner_model", "expires_at"})
 _COMPONENT_BYTES = 4
-_BYTES_PER_COMPONENT = 12
-"""Of a vector's JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ class EmbeddingRepository(Repository):
         found: dict[str, JsonObject] = {}
         for start in range(0, len(keys), _BATCH_KEYS):
             rows = self._read_batch(keys[start : start + _BATCH_KEYS])
-            found |= {row["product_id"]: row.get("product", {}) for row in rows if writes.is_live(row)}
+            found |= {row["product_id"]: _product_of(row) for row in rows if writes.is_live(row)}
         return found
 
     @operation
@@ -327,8 +325,8 @@ def _as_it_was(embedding: DBProductEmbedding, tombstone: Row, write: WriteId) ->
 def _to_embedding(row: Row) -> DBProductEmbedding:
     vector = _to_vector(row.get("embedding_vector"))
     fields = {name: value for name, value in completed(row).items() if name not in _NOT_SHOWN}
-    missing = {"product": {}, "vector_dimension": vector.dimension}
-    return DBProductEmbedding.model_construct(**{**missing, **fields, "embedding_vector": vector})
+    read = {"embedding_vector": vector, "product": _product_of(row)}
+    return DBProductEmbedding.model_construct(**{"vector_dimension": vector.dimension, **fields, **read})
 
 
 def _to_vector(stored: object) -> Vector:
@@ -342,9 +340,15 @@ def _to_vector(stored: object) -> Vector:
         return Vector(b"")
 
 
+def _product_of(row: Mapping[str, Any]) -> JsonObject:
+    """A row of another origin may have none, or what is no object."""
+    product = row.get("product")
+    return product if isinstance(product, dict) else {}
+
+
 def _to_index_row(row: Row) -> IndexRow:
     vector = _to_vector(row.get("embedding_vector")).data if writes.is_live(row) else None
-    return IndexRow(row["product_id"], _normal_time(row["updated_at"]), vector, row.get("product", {}))
+    return IndexRow(row["product_id"], _normal_time(row["updated_at"]), vector, _product_of(row))
 
 
 def _normal_time(text: str) -> str:
@@ -367,7 +371,7 @@ def _start_key(user_id: str, model_version: str, position: Position) -> Item:
 
 def _answer_bytes(row: Mapping[str, Any]) -> int:
     vector = _to_vector(row.get("embedding_vector"))
-    return vector.dimension * _BYTES_PER_COMPONENT + len(json_text.dumps(row.get("product", {})))
+    return vector.dimension * MAX_COMPONENT_TEXT + len(json_text.dumps(_product_of(row)).encode())
 
 
 def _part(write: WriteId, index: int) -> WriteId:

@@ -166,7 +166,7 @@ def _raw_bytes(page: Mapping[str, Any]) -> int:
 
 
 def _reference_bytes(row: Row) -> int:
-    return len(json_text.dumps(row.get("reference")))
+    return len(json_text.dumps(row.get("reference")).encode())
 
 
 def _is_favorite_or_fits(row: Row, product_id: str) -> bool:

@@ -232,7 +232,7 @@ def _is_none(value: object) -> bool:
 
 
 class Embedding(ResponseModel):
-    """A stored embedding as its readers see it; the vector only where it was asked for."""
+    """A stored embedding as its readers see it; the vector only where it was asked for and JSON can hold it."""
 
     product_id: str
     model_version: str
@@ -245,6 +245,7 @@ class Embedding(ResponseModel):
 
     @classmethod
     def of(cls, row: DBProductEmbedding, *, include_vector: bool = False) -> Self:
+        vector = row.embedding_vector
         return cls.model_construct(
             product_id=row.product_id,
             model_version=row.model_version,
@@ -253,7 +254,7 @@ class Embedding(ResponseModel):
             created_at=row.created_at,
             updated_at=row.updated_at,
             version=row.version,
-            embedding_vector=row.embedding_vector.tolist() if include_vector else None,
+            embedding_vector=vector.tolist() if include_vector and vector.is_finite else None,
         )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 MAX_DIMENSION = 4096
+MAX_COMPONENT_TEXT = len("-1.17549435e-38,")
+"""Characters that a component of `Vector.tolist` takes at most in a JSON array."""
+
 _ITEM_BYTES = 4
 _FEWER_DIGITS, _ENOUGH_DIGITS = 7, 9
 """Nine significant digits tell any two float32 apart (IEEE 754-2019, section 5.12.2); most need no more than seven."""
