@@ -5,7 +5,9 @@ from typing import Any
 
 from shared.errors import Unavailable
 from shared.similarity import jobs
+from shared.similarity.matrix import ClaimLost
 from shared.similarity.objects import default_objects
+from shared.telemetry import log_warning
 
 _RESERVE_MILLISECONDS = 30_000
 """Left for putting things in order before Lambda ends the function."""
@@ -19,10 +21,16 @@ class OutOfTime(Unavailable):
 
 
 def handler(event: Mapping[str, Any], context: Any = None) -> None:
-    """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity`)."""
-    tasks: Mapping[str, Callable[..., object]] = {"snapshot": jobs.build_snapshot, "matrix": jobs.build_matrix}
+    """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`).
+
+    One that another worker has taken over, or that takes too long, ends without an error: Lambda would begin it anew.
+    """
+    tasks: Mapping[str, Callable[..., object]] = {"snapshot": jobs.refresh_snapshot, "matrix": jobs.build_matrix}
     arguments = {name: value for name, value in event.items() if name != "task"}
-    tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
+    try:
+        tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
+    except (OutOfTime, ClaimLost) as error:
+        log_warning("a task was given up", task=event["task"], exception=type(error).__name__)
 
 
 def _checking(context: Any) -> Callable[[], None]:

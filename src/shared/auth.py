@@ -41,7 +41,7 @@ class Caller:
     def require_group(self, group: str) -> None:
         """Raises Forbidden unless the caller is in exactly this group."""
         if group not in self.groups:
-            raise Forbidden("This needs a permission that the caller does not have.")
+            raise Forbidden(f"Only members of the group {group} may do this.")
 
 
 class KeySource(Protocol):

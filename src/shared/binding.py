@@ -33,6 +33,9 @@ _MAX_TAGS = 100
 _VERSION = re.compile(r'"[1-9][0-9]{0,15}"')
 _JSON_TYPES = re.compile(r"application/([a-z0-9.+_-]+\+)?json|text/json|text/plain|application/x-www-form-urlencoded")
 
+_NO_OBJECT = ("dict_type", "model_type")
+"""pydantic's complaints that would speak of Python's types and our class names."""
+
 Source = Callable[[Request, Caller | None], Any]
 
 
@@ -170,7 +173,8 @@ def invalid(part: str, error: ValidationError, *prefix: str) -> InvalidRequest:
 def _field_error(part: str, fault: Mapping[str, Any], prefix: Iterable[str]) -> FieldError:
     """A model's complaint as ours; a JSON document's own validator adds a pointer into the document."""
     inner = fault.get("ctx", {}).get("pointer", "")
-    outer = _fault(part, [*prefix, *fault["loc"]], fault["msg"].removeprefix("Value error, "))
+    message = "must be a JSON object" if fault["type"] in _NO_OBJECT else fault["msg"].removeprefix("Value error, ")
+    outer = _fault(part, [*prefix, *fault["loc"]], message)
     return FieldError(outer.pointer + inner, outer.message)
 
 

@@ -22,9 +22,12 @@ def read_items(documents: Sequence[Any], owner: str) -> list[Item]:
     return items
 
 
-def results(items: Sequence[Item], outcomes: Mapping[int, Item]) -> BatchResult:
+def results(documents: Sequence[Any], items: Sequence[Item], outcomes: Mapping[int, Item]) -> BatchResult:
     """The answer: `outcomes` has what became of the items that could be read."""
-    listed = [_result(index, outcomes.get(index, item), item) for index, item in enumerate(items)]
+    listed = [
+        _result(index, outcomes.get(index, item), _id_of(document))
+        for index, (document, item) in enumerate(zip(documents, items, strict=True))
+    ]
     stored = sum(result.problem is None for result in listed)
     return BatchResult(results=listed, stored=stored, failed=len(listed) - stored)
 
@@ -43,8 +46,13 @@ def _read_item(document: Any, index: int, owner: str, keys: set[tuple[str, str]]
     return item.stored_by(owner)
 
 
-def _result(index: int, outcome: Item, item: Item) -> ItemResult:
-    product_id = None if isinstance(item, ApiError) else item.product_id
+def _id_of(document: Any) -> str | None:
+    """What the item calls itself, whatever else is wrong with it."""
+    product_id = document.get("product_id") if isinstance(document, dict) else None
+    return product_id if isinstance(product_id, str) else None
+
+
+def _result(index: int, outcome: Item, product_id: str | None) -> ItemResult:
     if isinstance(outcome, ApiError):
         return ItemResult(
             index=index,

@@ -1,7 +1,7 @@
 """GET /embeddings/similarity/{product_id}"""
 
 from shared.auth import Caller
-from shared.database import EmbeddingRepository
+from shared.database import EmbeddingRepository, ModelVersionRepository
 from shared.errors import NotFound
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, Neighbor, Neighbors, ReadNeighbors
@@ -16,13 +16,12 @@ from .catalogues import owner_to_read
 def handler(caller: Caller, product_id: EmbeddedProductId, query: ReadNeighbors) -> Neighbors:
     """A product's nearest neighbours as the last matrix has them, but for those deleted since."""
     owner = owner_to_read(caller, query.catalogue)
+    ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     row = MatrixStore(default_objects(), owner, query.model_version).read_row(product_id)
-    if row is None:
-        raise NotFound("The similarity matrix has no such product.")
-    nearest = row.neighbours[: query.limit]
+    nearest = row.neighbours[: query.limit] if row else []
     wanted = [product_id, *(neighbour.product_id for neighbour in nearest)]
-    products = EmbeddingRepository.get_products(wanted, owner, query.model_version)
-    if product_id not in products:
+    products = EmbeddingRepository.get_products(wanted, owner, query.model_version) if row else {}
+    if row is None or product_id not in products:
         raise NotFound("The similarity matrix has no such product.")
     require_answer_size(products.values(), "/query/limit")
     return Neighbors(

@@ -1,7 +1,7 @@
 """GET /embeddings"""
 
 from shared.auth import Caller
-from shared.database import EmbeddingRepository
+from shared.database import EmbeddingRepository, ModelVersionRepository
 from shared.http import endpoint
 from shared.models.embedding import Embedding, EmbeddingList, ListEmbeddings
 
@@ -11,8 +11,10 @@ from .catalogues import owner_to_read
 @endpoint("GET", "/embeddings")
 def handler(caller: Caller, query: ListEmbeddings) -> EmbeddingList:
     """A page of a model version's embeddings, newest change first."""
+    owner = owner_to_read(caller, query.catalogue)
+    ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     page = EmbeddingRepository.list_embeddings(
-        owner_to_read(caller, query.catalogue),
+        owner,
         query.model_version,
         query.limit,
         query.cursor,

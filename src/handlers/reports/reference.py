@@ -15,7 +15,7 @@ def reference_product_id(report: DBReport, pointer: str) -> str:
     Raises InvalidRequest, at `pointer`, for a reference without one.
     """
     reference = report.reference or {}
-    stated = reference.get("product_id", reference.get("id"))
+    stated = reference.get("id") if reference.get("product_id") is None else reference["product_id"]
     if isinstance(stated, int) and not isinstance(stated, bool):
         stated = str(stated)
     try:

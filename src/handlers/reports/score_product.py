@@ -1,13 +1,13 @@
 """GET /reports/{report_id}/products/{product_id}"""
 
 from shared.auth import Caller
-from shared.database import EmbeddingRepository, ReportRepository
+from shared.database import EmbeddingRepository, ModelVersionRepository, ReportRepository
 from shared.errors import FieldError, InvalidRequest, NotFound
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, ProductScore, ScoreQuery
 from shared.models.report import ReportId
 from shared.models.vector import Vector
-from shared.similarity.search import score
+from shared.similarity.search import require_comparable, score
 
 from ..embeddings.catalogues import owner_to_read
 from .reference import reference_product_id
@@ -21,8 +21,11 @@ def handler(caller: Caller, report_id: ReportId, product_id: EmbeddedProductId, 
     report = ReportRepository.get_report(report_id, caller.user_id)
     owner = owner_to_read(caller, query.catalogue)
     reference_id = reference_product_id(report, _POINTER)
+    dimension = ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     product = EmbeddingRepository.get_embedding(product_id, owner, query.model_version)
     reference = _reference_vector(reference_id, owner, query.model_version)
+    require_comparable(reference, dimension, _POINTER)
+    require_comparable(product.embedding_vector, dimension, "/path/product_id")
     return ProductScore(
         product_id=product_id,
         reference_product_id=reference_id,

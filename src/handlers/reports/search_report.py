@@ -19,7 +19,7 @@ _POINTER = "/body/embedding_vector"
 def handler(caller: Caller, report_id: ReportId, body: SearchOptions) -> SearchResult:
     """The products most like the report's reference, or like a vector in the body; each says if it is a favourite."""
     report = ReportRepository.get_report(report_id, caller.user_id)
-    product_id = None if body.embedding_vector else reference_product_id(report, _POINTER)
+    product_id = reference_product_id(report, _POINTER) if body.embedding_vector is None else None
     reference = Reference(body.embedding_vector, product_id, _POINTER)
     hits = search(owner_to_read(caller, body.catalogue), body, reference)
     return search_result(hits, body, report.favorites)

@@ -20,8 +20,8 @@ from . import conditions, writes
 from .attributes import Item, Row, from_item, to_attribute, to_item
 from .cursors import Position, decode_cursor, encode_cursor
 from .index_rows import IndexRow
-from .model_versions import ModelVersionRepository
-from .pages import fitting, query_pages
+from .model_versions import ModelVersionRepository, check_dimension
+from .pages import PAGE_BYTES, fitting, query_pages, raw_bytes
 from .parallel import run_all
 from .repository import EPOCH, Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
@@ -34,13 +34,14 @@ _OWNER = re.compile(r"[A-Za-z0-9][\x21\x22\x24-\x7e]{0,127}")
 
 _EPOCH_YEAR = 1970
 _CANONICAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
-_MAX_PAGES = 10
+_MAX_PAGES, _MOST_ROWS = 20, 500
+"""Where tombstones lie in the way, a page of the API takes several of the table, of ever more rows up to so many."""
+
 _BATCH_KEYS = 100
 _VECTOR_ATTRIBUTES = ("embedding_vector", "vector_dimension")
 _LISTED = (
     "product_id",
-    "user_id",
-    "model_version",
+    "owner_model",
     "vector_dimension",
     "product",
     "created_at",
@@ -51,6 +52,8 @@ _INDEXED = ("product_id", "updated_at", "embedding_vector", "product", "deleted_
 _KEYS = ("product_id", "updated_at", "deleted_at")
 _NOT_SHOWN = frozenset({"owner_model", "expires_at"})
 _COMPONENT_BYTES = 4
+_MOST_GROWTH = 3
+"""Of a row from DynamoDB's JSON to ours: 16 characters are what a component takes at most, and 5.3 in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,19 @@ class EmbeddingRepository(Repository):
     def store_embedding(
         self, embedding: DBProductEmbedding, terms: Terms | None = None, *, profile: DBUser | None = None
     ) -> DBProductEmbedding:
-        """Store a product's embedding, or replace it; it is new where its `created_at` is its `updated_at`.
+        """Store a product's embedding, or replace it; `is_new` tells which it was.
 
         The first vector of a model version fixes the dimension; `profile` becomes the owner's row where there is none.
         Raises InvalidRequest for another dimension, and as `writes.upsert` does.
         """
         target = self._target(embedding.product_id, embedding.user_id, embedding.model_version)
-        models = ModelVersionRepository(self._manager)
-        models.declare(embedding.user_id, embedding.model_version, embedding.vector_dimension, profile)
         given = terms or Terms()
+        self._fix_dimension(embedding, target, given, profile)
         row = writes.upsert(self._manager, target, _storing(embedding), given)
-        return _to_embedding(row) if writes.is_live(row) else _as_it_was(embedding, row, given.write)
+        if not writes.is_live(row):
+            return _as_it_was(embedding, row, given.write)
+        is_new = row["created_at"] == writes.made_at(row, given.write)
+        return _to_embedding(row).model_copy(update={"is_new": is_new})
 
     @operation
     def store_embeddings(
@@ -174,8 +179,10 @@ class EmbeddingRepository(Repository):
         Raises MalformedRequest for a cursor that is not one of ours.
         """
         start = decode_cursor(cursor) if cursor is not None else None
-        attributes = None if include_vectors else _LISTED
+        attributes = (*_LISTED, "embedding_vector") if include_vectors else _LISTED
         rows, stopped_at = self._read_page(user_id, model_version, limit, start, newest_first, attributes)
+        dimension = self._dimension_for(rows, user_id, model_version)
+        rows = [{"vector_dimension": dimension, **row} for row in rows]
         return EmbeddingPage([_to_embedding(row) for row in rows], encode_cursor(stopped_at) if stopped_at else None)
 
     @operation
@@ -194,14 +201,33 @@ class EmbeddingRepository(Repository):
     @operation
     def last_change(self, user_id: str, model_version: str) -> str | None:
         """When anything of the model version last changed; None where it never had anything."""
-        page = next(self._query(user_id, model_version, attributes=_KEYS, newest_first=True, Limit=1))
-        return page["Items"][0]["updated_at"]["S"] if page["Items"] else None
+        pages = self._query(user_id, model_version, attributes=_KEYS, newest_first=True, Limit=1)
+        return next((page["Items"][0]["updated_at"]["S"] for page in pages if page["Items"]), None)
+
+    def _fix_dimension(
+        self, embedding: DBProductEmbedding, target: Target, terms: Terms, profile: DBUser | None
+    ) -> None:
+        """A store that only replaces a version makes no model version: without one there is nothing to replace."""
+        models = ModelVersionRepository(self._manager)
+        if terms.versions is None:
+            models.declare(embedding.user_id, embedding.model_version, embedding.vector_dimension, profile)
+            return
+        dimension = models.dimension_of(embedding.user_id, embedding.model_version)
+        if dimension is None:
+            raise target.stale()
+        check_dimension(embedding.vector_dimension, dimension, embedding.model_version)
 
     def _update(self, product_id: str, user_id: str, model_version: str, change: Change, terms: Terms | None) -> Row:
         given = terms or Terms()
         guard = Guard(conditions.live(), lambda row: False)
         target = self._target(product_id, user_id, model_version)
         return writes.update(self._manager, target, change, Terms(given.write, given.versions, guard))
+
+    def _dimension_for(self, rows: Sequence[Row], user_id: str, model_version: str) -> int:
+        """What a row of another origin does not say of itself."""
+        if all("vector_dimension" in row for row in rows):
+            return 0
+        return ModelVersionRepository(self._manager).dimension_of(user_id, model_version) or 0
 
     def _read_batch(self, keys: Sequence[Item]) -> Iterator[Row]:
         """The rows of at most 100 keys; what DynamoDB left out, for its throughput or its size, is asked for again."""
@@ -229,11 +255,11 @@ class EmbeddingRepository(Repository):
         limit: int,
         start: Position | None,
         newest_first: bool,
-        attributes: Sequence[str] | None,
+        attributes: Sequence[str],
     ) -> tuple[list[Row], Position | None]:
         """Up to `limit` rows after `start`, and where to go on (None: they are the last)."""
         rows: list[Row] = []
-        last_read = None
+        answered, last_read = 0, None
         key: dict[str, Any] = {"ExclusiveStartKey": _start_key(user_id, model_version, start)} if start else {}
         pages = self._query(
             user_id,
@@ -242,14 +268,16 @@ class EmbeddingRepository(Repository):
             attributes=attributes,
             newest_first=newest_first,
             Limit=limit + 1,
+            grow_to=_MOST_ROWS,
             **key,
         )
         for number, page in enumerate(pages, 1):
             rows += [from_item(item) for item in page["Items"]]
-            last_read = page.get("LastEvaluatedKey")
+            answered, last_read = answered + raw_bytes(page), page.get("LastEvaluatedKey")
             if len(rows) > limit or number == _MAX_PAGES:
                 break
-        kept = fitting(rows[:limit], _answer_bytes)
+        is_small = answered * _MOST_GROWTH <= PAGE_BYTES
+        kept = rows[:limit] if is_small else fitting(rows[:limit], _answer_bytes)
         if len(kept) < len(rows):
             return kept, Position(kept[-1]["updated_at"], kept[-1]["product_id"])
         return kept, Position(last_read["updated_at"]["S"], last_read["product_id"]["S"]) if last_read else None
@@ -265,13 +293,13 @@ class EmbeddingRepository(Repository):
         newest_first: bool = False,
         **parameters: Any,
     ) -> Iterator[dict[str, Any]]:
-        """Every page of the model version's index partition."""
+        """Every page of the model version's index partition; a row that does not name its owner is nobody's."""
+        owned = conditions.owned_by(user_id)
+        wanted = owned if condition is None else owned & condition
         partition = conditions.partition("owner_model", _owner_model(user_id, model_version))
         key = partition if since is None else partition & conditions.not_before(since)
-        used = key if condition is None else key & condition
+        used = key & wanted
         names = {f"#{name}": name for name in attributes or ()}
-        if condition is not None:
-            parameters["FilterExpression"] = condition.expression
         if attributes is not None:
             parameters["ProjectionExpression"] = ", ".join(names)
         return query_pages(
@@ -281,6 +309,7 @@ class EmbeddingRepository(Repository):
             KeyConditionExpression=key.expression,
             ExpressionAttributeNames={**names, **used.names},
             ExpressionAttributeValues=used.values,
+            FilterExpression=wanted.expression,
             ScanIndexForward=not newest_first,
             **parameters,
         )
@@ -318,14 +347,20 @@ def _as_it_was(embedding: DBProductEmbedding, tombstone: Row, write: WriteId) ->
     """What a repeated write made, although somebody has deleted it since."""
     stored_at = writes.made_at(tombstone, write)
     return embedding.model_copy(
-        update={"created_at": stored_at, "updated_at": stored_at, "version": tombstone["version"]}
+        update={"created_at": stored_at, "updated_at": stored_at, "version": tombstone["version"], "is_new": True}
     )
 
 
 def _to_embedding(row: Row) -> DBProductEmbedding:
     vector = _to_vector(row.get("embedding_vector"))
     fields = {name: value for name, value in completed(row).items() if name not in _NOT_SHOWN}
-    read = {"embedding_vector": vector, "product": _product_of(row)}
+    user_id, _, model_version = row["owner_model"].partition("#")
+    read = {
+        "user_id": user_id,
+        "model_version": model_version,
+        "embedding_vector": vector,
+        "product": _product_of(row),
+    }
     return DBProductEmbedding.model_construct(**{"vector_dimension": vector.dimension, **fields, **read})
 
 

@@ -97,7 +97,7 @@ class ModelVersionRepository(Repository):
                 return existing
             else:
                 break
-        raise Conflict(f"There are {MAX_MODEL_VERSIONS} model versions, which is the most.")
+        raise Conflict(f"There are {MAX_MODEL_VERSIONS} model versions, which is the most. Use one of them.")
 
     def _add_entry(self, target: Target, model_version: str, entry: Row) -> None:
         condition = conditions.owned_by(target.user_id) & conditions.room_for_model(model_version, MAX_MODEL_VERSIONS)
@@ -124,7 +124,7 @@ class ModelVersionRepository(Repository):
 
 
 def check_dimension(dimension: int, expected: int, model_version: str) -> None:
-    """Raises InvalidRequest where a vector's dimension is not its model version's."""
+    """Raises InvalidRequest where the dimension of the vector in the body is not its model version's."""
     if dimension != expected:
         reason = f"has {dimension} components; the vectors of {model_version} have {expected}"
         raise InvalidRequest("The vector does not fit.", errors=[FieldError("/body/embedding_vector", reason)])

@@ -3,7 +3,7 @@
 import contextvars
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -37,6 +37,16 @@ def run_all(calls: Sequence[Callable[[], T]]) -> list[T | ApiError]:
                 break
             time.sleep(pause)
     return [outcomes[index] for index in range(len(calls))]
+
+
+def values_of(outcomes: Iterable[T | ApiError]) -> list[T]:
+    """The values of outcomes. Raises the first error among them."""
+    values: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, ApiError):
+            raise outcome
+        values.append(outcome)
+    return values
 
 
 def _outcome(call: Callable[[], T]) -> T | ApiError:

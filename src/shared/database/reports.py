@@ -10,7 +10,7 @@ from ..models.report import MAX_FAVORITES, DBReport, ReplaceFavorites, UpdateRep
 from . import conditions, writes
 from .attributes import Row, from_item
 from .cursors import Position, decode_cursor, encode_cursor
-from .pages import PAGE_BYTES, fitting, query_pages
+from .pages import PAGE_BYTES, fitting, query_pages, raw_bytes
 from .repository import Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
@@ -120,7 +120,7 @@ class ReportRepository(Repository):
         for page in self._query(user_id, Limit=limit + 1, **key):
             rows += [from_item(item) for item in page["Items"]]
             is_last = "LastEvaluatedKey" not in page
-            if len(rows) > limit or (rows and _raw_bytes(page) >= PAGE_BYTES // 4):
+            if len(rows) > limit or (rows and raw_bytes(page) >= PAGE_BYTES // 4):
                 break
         kept = fitting(rows[:limit], _reference_bytes)
         return kept, is_last and len(kept) == len(rows)
@@ -159,10 +159,6 @@ def _to_row(report: DBReport) -> Row:
 
 def _start_key(user_id: str, position: Position) -> dict[str, dict[str, str]]:
     return {"user_id": {"S": user_id}, "created_at": {"S": position.time}, "id": {"S": position.id}}
-
-
-def _raw_bytes(page: Mapping[str, Any]) -> int:
-    return int(page["ResponseMetadata"]["HTTPHeaders"].get("content-length", 0))
 
 
 def _reference_bytes(row: Row) -> int:

@@ -37,6 +37,8 @@ def _model_version(text: str) -> str:
 
 
 def _not_reserved(product_id: str) -> str:
+    if product_id in (".", ".."):
+        raise ValueError("must not be . or .., which no client can put into a path")
     if product_id in RESERVED_PRODUCT_IDS:
         raise ValueError(f"must not be one of the reserved words {', '.join(sorted(RESERVED_PRODUCT_IDS))}")
     return product_id
@@ -91,10 +93,8 @@ class DBProductEmbedding(BaseModel):
     vector_dimension: int = Field(default_factory=lambda fields: fields["embedding_vector"].dimension)
     """Also known where the vector itself was not read."""
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has changed it since it was first stored."""
-        return self.created_at == self.updated_at
+    is_new: bool = False
+    """Whether the store that this is the result of made it, rather than replaced another."""
 
 
 class NewEmbedding(RequestModel):
@@ -208,7 +208,7 @@ class SearchEmbeddings(SearchOptions):
     @model_validator(mode="after")
     def _names_one_reference(self) -> Self:
         if (self.product_id is None) == (self.embedding_vector is None):
-            raise ValueError("needs either embedding_vector or product_id")
+            raise ValueError("needs exactly one of embedding_vector and product_id")
         return self
 
 
@@ -304,11 +304,14 @@ class DeleteResult(ResponseModel):
 
 
 class ModelSummary(ResponseModel):
-    """One model version of an owner; `updated_at` is when its products last changed, null before they ever did."""
+    """One model version of an owner; `updated_at` is when its products last changed, null before they ever did.
+
+    `count` is null where it could not be had in time.
+    """
 
     model_version: str
     vector_dimension: int
-    count: int
+    count: int | None
     updated_at: str | None
 
 

@@ -27,8 +27,11 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """`value` as compact JSON. A Decimal is written as the number it is, which the encoder alone cannot do."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_mark)
+    """`value` as compact JSON. A Decimal is written as the number it is, which the encoder alone cannot do.
+
+    Raises ValueError for a float that is not finite, TypeError for what JSON does not have.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_mark)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 

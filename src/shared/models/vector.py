@@ -11,7 +11,7 @@ MAX_COMPONENT_TEXT = len("-1.17549435e-38,")
 """Characters that a component of `Vector.tolist` takes at most in a JSON array."""
 
 _ITEM_BYTES = 4
-_FEWER_DIGITS, _ENOUGH_DIGITS = 7, 9
+_FEWEST_DIGITS, _MORE_DIGITS = 7, (8, 9)
 """Nine significant digits tell any two float32 apart (IEEE 754-2019, section 5.12.2); most need no more than seven."""
 
 
@@ -52,19 +52,23 @@ class Vector:
     def tolist(self) -> list[float]:
         """The components as floats of few digits, each of which gives the same float32 again."""
         components = self._unpacked()
-        short = [float(f"{component:.{_FEWER_DIGITS}g}") for component in components]
+        short = [float(f"{component:.{_FEWEST_DIGITS}g}") for component in components]
         read_back = struct.unpack(f"<{len(short)}f", struct.pack(f"<{len(short)}f", *short))
         if read_back == components:
             return short
         pairs = zip(components, short, read_back, strict=True)
-        return [few if back == component else _with_enough_digits(component) for component, few, back in pairs]
+        return [few if back == component else _with_more_digits(component) for component, few, back in pairs]
 
     def _unpacked(self) -> tuple[float, ...]:
         return struct.unpack(f"<{self.dimension}f", self.data)
 
 
-def _with_enough_digits(component: float) -> float:
-    return float(f"{component:.{_ENOUGH_DIGITS}g}")
+def _with_more_digits(component: float) -> float:
+    for digits in _MORE_DIGITS:
+        short = float(f"{component:.{digits}g}")
+        if struct.unpack("<f", struct.pack("<f", short))[0] == component:
+            break
+    return short
 
 
 def _fault(components: list[float | Decimal]) -> str:

@@ -11,32 +11,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ..config import ConfigurationError, get_settings
+from ..config import get_settings
 from ..database.embeddings import EmbeddingRepository
-from ..errors import ApiError, Unavailable
+from ..errors import Unavailable
 from ..scope import current_scope
-from ..tasks import request_task
 from ..telemetry import log_warning
+from .asking import Asker, Key
 from .index import Hit, ModelIndex, Query
-from .loading import REBUILD_AFTER, Key, Loader, TooLarge
+from .loading import REBUILD_AFTER, Loader, TooLarge
 from .objects import ObjectStore, default_objects
 from .segment import CorruptSegment
 
 REFRESH_SECONDS = 1.0
 """An index is not read anew sooner: what was stored so long before a search began is found by it."""
 
-_ASK_AGAIN_SECONDS = 60.0
 _WAIT_SECONDS = 5.0
 _TRIES = 2
 _MAX_ENTRIES = 10_000
-_NOT_ASKED = (ApiError, ClientError, BotoCoreError, ConfigurationError)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One index. Times are `time.monotonic()` in seconds."""
+    """One index. Times are the cache's clock's, in seconds."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     index: ModelIndex | None = None
@@ -49,7 +45,6 @@ class _Entry:
     loaded_at: float = 0.0
     read_at: float = 0.0
     used_at: float = 0.0
-    asked_at: float = float("-inf")
 
     @property
     def nbytes(self) -> int:
@@ -64,12 +59,14 @@ class IndexCache:
         objects: ObjectStore,
         repository: EmbeddingRepository,
         limit: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`limit` is in bytes."""
+        """`limit` is in bytes. `clock` tells seconds, and is the wall's: Lambda freezes a process between requests, and
+        a monotonic clock may stand still meanwhile. One that was set back makes an index read anew."""
         self._loader = Loader(objects, repository, limit)
         self._limit = limit
         self._clock = clock
+        self._asker = Asker(clock)
         self._entries: dict[Key, _Entry] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -95,7 +92,7 @@ class IndexCache:
                 self._forget(key)
             finally:
                 self._trim(key, index)  # a filter has made columns
-        self._ask(key, self._entry(key), full=True)
+        self._asker.ask(key, full=True)
         raise _being_built()
 
     def index_of(self, owner: str, model_version: str, dimension: int) -> ModelIndex:
@@ -108,17 +105,20 @@ class IndexCache:
 
     def _current(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
         index = entry.index
-        if self._clock() - entry.loaded_at > REBUILD_AFTER.total_seconds():
+        if not self._is_within(REBUILD_AFTER.total_seconds(), entry.loaded_at):
             index, entry.is_streamed = None, False
         if index is None:
             return self._load(key, dimension, entry)
-        if self._clock() - entry.read_at < REFRESH_SECONDS:
+        if self._is_within(REFRESH_SECONDS, entry.read_at):
             return index
         try:
             return self._refresh(key, index, entry)
         except TooLarge:
             entry.is_streamed = True
             return self._load(key, dimension, entry)
+
+    def _is_within(self, seconds: float, moment: float) -> bool:
+        return 0 <= self._clock() - moment <= seconds
 
     def _load(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
         """Read the index; one at a time, so that two together do not pass the limit."""
@@ -128,7 +128,7 @@ class IndexCache:
             for streamed in (True,) if entry.is_streamed else (False, True):
                 try:
                     index, unsaved = self._loader.load(
-                        key, dimension, self._asker(key, entry), self._room_maker(key), streamed=streamed
+                        key, dimension, self._wanting(key), self._room_maker(key), streamed=streamed
                     )
                 except TooLarge as error:
                     entry.is_streamed = True
@@ -136,39 +136,26 @@ class IndexCache:
                         break
                     continue
                 entry.loaded_at = began
-                return self._keep(entry, index, unsaved, began)
-        self._ask(key, entry)
+                return self._keep(key, entry, index, unsaved, began)
+        self._asker.ask(key)
         raise _being_built()
 
     def _refresh(self, key: Key, index: ModelIndex, entry: _Entry) -> ModelIndex:
         began = self._clock()
-        index, unsaved = self._loader.refresh(key, index, entry.unsaved, self._asker(key, entry), self._room_maker(key))
-        return self._keep(entry, index, unsaved, began)
+        index, unsaved = self._loader.refresh(key, index, entry.unsaved, self._wanting(key), self._room_maker(key))
+        return self._keep(key, entry, index, unsaved, began)
 
-    def _keep(self, entry: _Entry, index: ModelIndex, unsaved: int, began: float) -> ModelIndex:
+    def _keep(self, key: Key, entry: _Entry, index: ModelIndex, unsaved: int, began: float) -> ModelIndex:
         entry.index, entry.unsaved, entry.read_at = index, unsaved, began
-        if self._was_asked(entry):
+        if self._asker.was_asked(key):
             entry.unsaved = 0
         return index
 
-    def _asker(self, key: Key, entry: _Entry) -> Callable[[bool], None]:
-        return lambda full: self._ask(key, entry, full=full)
+    def _wanting(self, key: Key) -> Callable[[bool], None]:
+        return lambda full: self._asker.ask(key, full=full)
 
     def _room_maker(self, key: Key) -> Callable[[int], None]:
         return lambda size: self._make_room(size, keep=key)
-
-    def _was_asked(self, entry: _Entry) -> bool:
-        return self._clock() - entry.asked_at < _ASK_AGAIN_SECONDS
-
-    def _ask(self, key: Key, entry: _Entry, *, full: bool = False) -> None:
-        """Ask for a snapshot, now and then: a search that found what it was asked for does not fail for it."""
-        if self._was_asked(entry):
-            return
-        entry.asked_at = self._clock()
-        try:
-            request_task({"task": "snapshot", "owner": key[0], "model_version": key[1], "full": full})
-        except _NOT_ASKED as error:
-            log_warning("the worker could not be asked for a snapshot", exception=type(error).__name__)
 
     def _trim(self, key: Key, index: ModelIndex) -> None:
         """Bring what is kept back below the limit after a search."""
@@ -194,12 +181,8 @@ class IndexCache:
             return self._entries.setdefault(key, _Entry())
 
     def _drop_idle_entries(self) -> None:
-        """Forget what is only remembered for not asking again too soon."""
-        idle = [
-            key
-            for key, entry in self._entries.items()
-            if entry.index is None and not entry.lock.locked() and not self._was_asked(entry)
-        ]
+        """Forget entries that hold no index."""
+        idle = [key for key, entry in self._entries.items() if entry.index is None and not entry.lock.locked()]
         for key in idle:
             del self._entries[key]
 

@@ -9,12 +9,43 @@ from ..database.embeddings import EmbeddingRepository
 from ..database.model_versions import ModelVersionRepository
 from ..errors import ApiError, Unavailable
 from .builder import SnapshotBuilder
+from .lease import take_lease
 from .manifest import Manifest, SegmentRef
 from .matrix import MatrixStore
 from .matrix_build import build
 from .neighbours import Block
 from .objects import ObjectStore
 from .snapshot import SnapshotStore
+
+
+def refresh_snapshot(
+    objects: ObjectStore,
+    owner: str,
+    model_version: str,
+    *,
+    full: bool = False,
+    asked_at: str | None = None,
+    check: Callable[[], None],
+) -> None:
+    """`build_snapshot`, unless somebody does so right now, or one was begun since this was asked for.
+
+    Many processes find at the same time that a snapshot is due, and each asks.
+    """
+    lease = take_lease(objects, owner, model_version)
+    if lease is None:
+        return
+
+    def check_and_renew() -> None:
+        check()
+        lease.renew()
+
+    try:
+        manifest = SnapshotStore(objects, owner, model_version).read()
+        begun_at = None if manifest is None else manifest.complete_at if full else manifest.watermark
+        if asked_at is None or begun_at is None or begun_at < asked_at:
+            build_snapshot(objects, owner, model_version, full=full, check=check_and_renew)
+    finally:
+        lease.release()
 
 
 def build_snapshot(

@@ -6,9 +6,9 @@ from functools import partial
 from itertools import chain
 
 from ..database.embeddings import EmbeddingRepository
-from ..database.parallel import run_all
-from ..errors import ApiError
+from ..database.parallel import run_all, values_of
 from ..models.fields import now, parse_timestamp, timestamp
+from .asking import SNAPSHOT_ROWS, Key
 from .index import ModelIndex, Part, StreamedPart
 from .manifest import Manifest, SegmentRef
 from .objects import ObjectStore
@@ -19,17 +19,11 @@ REBUILD_AFTER = timedelta(hours=6)
 """A snapshot, or an index in memory, goes so long without a read of the whole table; a row that reached the table's
 index later than OVERLAP is missed no longer than twice that."""
 
-SNAPSHOT_ROWS = 500
-"""So many rows read since the last snapshot are worth the next one, and a tenth of a larger index is."""
-
-_SIZE_IN_MEMORY = 1.5
-"""Of a segment, by its size in S3: the first pass takes a quarter of the vectors more, the rest is for ids."""
+_SIZE_IN_MEMORY = 1.25
+"""Of a segment, by its size in S3: all of it is kept, and its ids and documents once more."""
 
 _LOADED_AT_ONCE = 4
-"""Each takes twice its size while it is taken apart."""
-
-Key = tuple[str, str]
-"""Owner and model version."""
+"""Each takes up to twice its size while it is taken apart."""
 
 
 class TooLarge(Exception):
@@ -133,14 +127,8 @@ def _loaded_parts(store: SnapshotStore, manifest: Manifest) -> tuple[Part, ...]:
     refs = manifest.segments
     chunks = [refs[start : start + _LOADED_AT_ONCE] for start in range(0, len(refs), _LOADED_AT_ONCE)]
     outcomes = (run_all([partial(_read_part, store, ref) for ref in chunk]) for chunk in chunks)
-    return tuple(_raised(outcome) for outcome in chain.from_iterable(outcomes))
+    return tuple(values_of(chain.from_iterable(outcomes)))
 
 
 def _read_part(store: SnapshotStore, ref: SegmentRef) -> Part:
     return Part(store.segment(ref), ref.dead_rows)
-
-
-def _raised(outcome: Part | ApiError) -> Part:
-    if isinstance(outcome, ApiError):
-        raise outcome
-    return outcome

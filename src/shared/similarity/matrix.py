@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
-from ..errors import ApiError, Conflict, OutcomeUnknown, TooManyRequests, Unavailable
+from ..errors import ApiError, Conflict, NotFound, OutcomeUnknown, TooManyRequests, Unavailable
 from ..models import fields
 from ..telemetry import log_warning
 from .matrix_rows import CorruptMatrix, IdTable, open_row
@@ -145,9 +145,9 @@ class MatrixStore:
             self._put(status.failed(error, self.clock()), read.etag)
 
     def read_row(self, product_id: str) -> MatrixRow | None:
-        """The nearest neighbours of a product in the newest finished matrix.
+        """The nearest neighbours of a product in the newest finished matrix; None where the product is not in it.
 
-        None where there is no matrix, the product is not in it, or an object of it is damaged (which is logged).
+        Raises NotFound where no matrix was ever finished, Unavailable where an object of it is damaged.
         """
         matrix = self.status().current
         while matrix:
@@ -157,9 +157,9 @@ class MatrixStore:
                 newer = self.status().current  # two builds may have been done since: the matrix is deleted then
                 if newer is None or newer.folder == matrix.folder:
                     log_warning("matrix_corrupt", reason=str(error), build_id=matrix.build_id)
-                    return None
+                    raise Unavailable("The similarity matrix is damaged. Have it built again.") from error
                 matrix = newer
-        return None
+        raise NotFound("No similarity matrix has been built yet. Ask for one with POST /embeddings/similarity.")
 
     def _row(self, matrix: StoredMatrix, product_id: str) -> MatrixRow | None:
         table = self._id_table(matrix)

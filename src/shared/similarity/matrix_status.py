@@ -66,8 +66,7 @@ class MatrixStatus:
     """The newest build, and `current`: the newest finished matrix, which is read while another is built.
 
     Times are texts of `models.fields.timestamp`. `rows` is known once the build has counted them; `error` says why it
-    failed; `built_at` and `watermark` are those of `current`. `attempt` tells the worker that has the build from those
-    that had it before.
+    failed. `attempt` tells the worker that has the build from those that had it before.
     """
 
     state: State = "absent"
@@ -82,14 +81,6 @@ class MatrixStatus:
     attempt: str | None = None
     current: StoredMatrix | None = None
     format: Literal[1] = 1
-
-    @property
-    def built_at(self) -> str | None:
-        return self.current.built_at if self.current else None
-
-    @property
-    def watermark(self) -> str | None:
-        return self.current.watermark if self.current else None
 
     def is_under_way(self, now: str) -> bool:
         """Whether a build is queued or running, and not for so long without a sign of life that it must be dead.

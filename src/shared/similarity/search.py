@@ -33,8 +33,11 @@ def search(owner: str, options: SearchOptions, reference: Reference) -> list[Hit
     TooManyRequests as `IndexCache.search` does.
     """
     dimension = ModelVersionRepository.require_dimension(owner, options.model_version, "/body/model_version")
-    vector = reference.vector or _vector_of(owner, options.model_version, reference)
-    check_dimension(vector.dimension, dimension, options.model_version)
+    if reference.vector is None:
+        vector = _vector_of(owner, options.model_version, reference, dimension)
+    else:
+        vector = reference.vector
+        check_dimension(vector.dimension, dimension, options.model_version)
     query = Query(
         np.frombuffer(vector.data, "<f4"),
         options.metric,
@@ -54,12 +57,22 @@ def score(metric: Metric, vector: Vector, reference: Vector) -> float:
     return float(scores[0])
 
 
-def _vector_of(owner: str, model_version: str, reference: Reference) -> Vector:
+def require_comparable(vector: Vector, dimension: int, pointer: str) -> None:
+    """Raises InvalidRequest, at the product that it is of, for a stored vector of another origin that has no direction,
+    or another dimension."""
+    if vector.dimension != dimension or not vector.is_finite or vector.is_zero:
+        reason = f"has no vector of {dimension} finite components, not all zero; store it anew"
+        raise InvalidRequest("The stored vector cannot be compared.", errors=[FieldError(pointer, reason)])
+
+
+def _vector_of(owner: str, model_version: str, reference: Reference, dimension: int) -> Vector:
     product_id = reference.product_id or ""
     try:
-        return EmbeddingRepository.get_embedding(product_id, owner, model_version).embedding_vector
+        vector = EmbeddingRepository.get_embedding(product_id, owner, model_version).embedding_vector
     except NotFound as error:
         reason = "is no product of this catalogue under that model_version"
         raise InvalidRequest(
             "The reference product is unknown.", errors=[FieldError(reference.pointer, reason)]
         ) from error
+    require_comparable(vector, dimension, reference.pointer)
+    return vector

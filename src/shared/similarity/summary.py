@@ -4,6 +4,7 @@ import numpy as np
 
 from ..database.embeddings import EmbeddingRepository
 from ..models.fields import parse_timestamp, timestamp
+from .asking import SNAPSHOT_ROWS, default_asker
 from .manifest import SegmentRef
 from .objects import ObjectStore
 from .segment import CorruptSegment
@@ -11,24 +12,30 @@ from .snapshot import OVERLAP, SnapshotStore
 
 
 def count_products(objects: ObjectStore, repository: EmbeddingRepository, owner: str, model_version: str) -> int:
-    """How many products there are, as fresh as the table's index is.
+    """How many products there are, as fresh as the table's index is; one of another origin, whose vector cannot be
+    searched, may not count.
 
-    What was stored since the last snapshot is read by its keys alone. Raises TooManyRequests or Unavailable.
+    Where much was stored since the last snapshot, the next one is asked for. Raises TooManyRequests or Unavailable.
     """
-    store = SnapshotStore(objects, owner, model_version)
-    manifest = store.read()
-    ids: set[str] = set()
-    since = None
-    if manifest is not None and not manifest.skipped:  # what cannot be searched is a product all the same
-        try:
-            ids = {product_id for ref in manifest.segments for product_id in _live_ids(store, ref)}
-            since = timestamp(parse_timestamp(manifest.watermark) - OVERLAP)
-        except CorruptSegment as error:
-            store.warn("a snapshot is ignored", reason=str(error))
-            ids = set()
-    for product_id, is_live in repository.changed_ids_since(owner, model_version, since):
+    ids, since = _ids_of_snapshot(SnapshotStore(objects, owner, model_version))
+    for number, (product_id, is_live) in enumerate(repository.changed_ids_since(owner, model_version, since), 1):
         (ids.add if is_live else ids.discard)(product_id)
+        if number == SNAPSHOT_ROWS:  # at once: there may be no time for it after the last row
+            default_asker().ask((owner, model_version))
     return len(ids)
+
+
+def _ids_of_snapshot(store: SnapshotStore) -> tuple[set[str], str | None]:
+    """The products of the newest snapshot, and from when on changes have to be read (None: all of them)."""
+    manifest = store.read()
+    if manifest is None:
+        return set(), None
+    try:
+        ids = {product_id for ref in manifest.segments for product_id in _live_ids(store, ref)}
+    except CorruptSegment as error:
+        store.warn("a snapshot is ignored", reason=str(error))
+        return set(), None
+    return ids, timestamp(parse_timestamp(manifest.watermark) - OVERLAP)
 
 
 def _live_ids(store: SnapshotStore, ref: SegmentRef) -> list[str]:
