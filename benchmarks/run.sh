@@ -1,11 +1,30 @@
 #!/usr/bin/env bash
-# Measures the request path beside its peers, after installing them into .venv-bench. Arguments go to request_path.py.
+# Measures beside peers, after installing them into .venv-bench. The first argument says what, the others go on to it:
+#   request_path (the default)   GET /reports/{report_id} beside the same route in other frameworks
+#   similarity                   search, filters, loading, storing and the matrix beside faiss, usearch and scikit-learn
+#   capacity                     what every route consumes of DynamoDB, S3 and Lambda, against a DynamoDB on this machine
 set -euo pipefail
 
 # shellcheck source=scripts/lib/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib/environment.sh"
 
-ensure_environment .venv-bench bench.txt
+case "${1:-}" in
+  request_path | similarity | capacity)
+    what=$1
+    shift
+    ;;
+  *) what=request_path ;;
+esac
 
 cd "$K9_ROOT"
-exec .venv-bench/bin/python -m benchmarks.request_path "$@"
+if [[ $what == capacity ]]; then
+  # shellcheck source=scripts/lib/engines.sh
+  source "$K9_ROOT/scripts/lib/engines.sh"
+  ensure_environment .venv dev.txt
+  ensure_environment .venv-store store.txt
+  ensure_engines
+  PYTHONPATH="$K9_ROOT:$K9_ROOT/src" exec .venv/bin/python -m benchmarks.capacity "$@"
+fi
+
+ensure_environment .venv-bench bench.txt
+exec .venv-bench/bin/python -m "benchmarks.$what" "$@"

@@ -1,4 +1,4 @@
-"""One Lambda handler per route, one file each, and what those of a subject share; and the worker, which has no route."""
+"""One Lambda handler per route, one file each, and what those of a subject share; the worker alone has no route."""
 
 import gc
 

@@ -253,9 +253,15 @@ class Breaking(BytesIO):
             raise self._error
         return found
 
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if not count and self._error:
+            raise self._error
+        return count
 
-def broken_off(error: Exception | None = None) -> Fault:
-    headers: Any = {"content-length": "100", "etag": '"tag"'}
+
+def broken_off(error: Exception | None = None, length: int = 100) -> Fault:
+    headers: Any = {"content-length": str(length), "etag": '"tag"'}
     return lambda request: AWSResponse(request.url, 200, headers, Breaking(b"half", error))
 
 
@@ -267,6 +273,34 @@ class TestBodies:
             assert body_of(objects) == b"whole"
         assert fired.fired == 2
         assert scope.aws_calls == 3
+
+    @pytest.mark.parametrize("length", [0, 1, 3, 5])
+    def test_one_of_another_length_than_was_said_is_read_again(self, objects: ObjectStore, length: int) -> None:
+        objects.put(KEY, b"whole")
+        with failing(objects, broken_off(length=length), times=1) as fired:
+            assert body_of(objects) == b"whole"
+        assert fired.fired == 1
+
+    def test_one_that_comes_in_small_pieces(self, objects: ObjectStore) -> None:
+        class Dripping(BytesIO):
+            def readinto(self, buffer: Any) -> int:
+                return super().readinto(memoryview(buffer)[:7])
+
+        content = bytes(range(100))
+        headers: Any = {"content-length": "100", "etag": '"tag"'}
+        with failing(objects, lambda request: AWSResponse(request.url, 200, headers, Dripping(content)), times=1):
+            stored = objects.get(KEY)
+        assert stored
+        assert stored.body == content
+        assert type(stored.body) is bytes
+
+    def test_one_of_no_length_is_none_of_s3(self, objects: ObjectStore) -> None:
+        objects.put(KEY, b"whole")
+        headers: Any = {"etag": '"tag"'}
+        endless: Fault = lambda request: AWSResponse(request.url, 200, headers, Breaking(b"whole"))  # noqa: E731
+        with failing(objects, endless) as fired, pytest.raises(Unavailable):
+            objects.get(KEY)
+        assert fired.fired == 1
 
     def test_one_that_always_breaks_off(self, objects: ObjectStore) -> None:
         with failing(objects, broken_off()) as fired, pytest.raises(Unavailable):

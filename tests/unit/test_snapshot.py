@@ -419,7 +419,10 @@ class TestCorrupt:
             {"dead": "AA=="},
             {"dead": "?"},
             {"size": -1},
-            {"digest": ""},
+            {"crc32": ""},
+            {"crc32": -1},
+            {"crc32": 1 << 32},
+            {"crc32": None},
         ],
         ids=str,
     )
@@ -859,7 +862,7 @@ class TestManifest:
 
     @pytest.mark.parametrize("rows", [1, 7, 8, 9, 1000])
     def test_dead_rows_come_back_as_they_were(self, rows: int) -> None:
-        ref = SegmentRef(name="0" * 32, rows=rows, size=1, keys_bytes=1, digest="0" * 64)
+        ref = SegmentRef(name="0" * 32, rows=rows, size=1, keys_bytes=1, crc32=0)
         assert ref.dead_rows is None
         assert ref.with_dead(np.zeros(rows, np.bool_)).dead is None
         for seed in range(5):

@@ -18,8 +18,7 @@ def matrix_state(model_version: str, status: MatrixStatus, last_change: str | No
         error="The build was broken off. Ask for it again." if is_broken_off else status.error,
         rows=current.rows if current else None,
         built_at=current.built_at if current else None,
-        # A change in the moment of the build may be in the matrix all the same.
-        is_stale=(last_change or "") >= current.watermark if current else None,
+        is_stale=(last_change or "") > (current.newest or "") if current else None,
     )
 
 

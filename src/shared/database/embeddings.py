@@ -202,7 +202,7 @@ class EmbeddingRepository(Repository):
     def last_change(self, user_id: str, model_version: str) -> str | None:
         """When anything of the model version last changed; None where it never had anything."""
         pages = self._query(user_id, model_version, attributes=_KEYS, newest_first=True, Limit=1)
-        return next((page["Items"][0]["updated_at"]["S"] for page in pages if page["Items"]), None)
+        return next((_normal_time(page["Items"][0]["updated_at"]["S"]) for page in pages if page["Items"]), None)
 
     def _fix_dimension(
         self, embedding: DBProductEmbedding, target: Target, terms: Terms, profile: DBUser | None

@@ -91,7 +91,7 @@ class SnapshotBuilder:
             watermark=max(began, manifest.watermark_time),
             complete_at=parse_timestamp(manifest.complete_at),
             began=began,
-            skipped=manifest.skipped,
+            before=manifest,
         )
 
     def _draft(self) -> "_Draft":
@@ -115,9 +115,9 @@ class SnapshotBuilder:
         watermark: datetime,
         complete_at: datetime,
         began: datetime,
-        skipped: int = 0,
+        before: Manifest | None = None,
     ) -> Manifest | None:
-        """`skipped` are rows that were left out before this build began."""
+        """`before` is the snapshot that the draft began with."""
         segments = draft.finish()
         manifest = Manifest(
             dimension=self._dimension,
@@ -125,7 +125,8 @@ class SnapshotBuilder:
             complete_at=timestamp(complete_at),
             segments=segments,
             retired=self._retired(base.manifest, {ref.name for ref in segments}),
-            skipped=draft.skipped + skipped,
+            newest=max(draft.newest, (before and before.newest) or "") or None,
+            skipped=draft.skipped + (before.skipped if before else 0),
         )
         self._check()
         if self._store.clock() - began > LONGEST_BUILD:
@@ -181,6 +182,8 @@ class _Draft:
         """Product id to the time of the deletion, in microseconds, so that an older row does not bring it back."""
         self.added: list[SegmentRef] = []
         """Every segment that was put for this draft."""
+        self.newest = ""
+        """The latest `updated_at` that was taken; empty before the first."""
         self.skipped = 0
 
     def adopt(self, ref: SegmentRef) -> None:
@@ -191,6 +194,7 @@ class _Draft:
 
     def take(self, row: IndexRow) -> None:
         """Let the row replace what is older of its product; a repeat or an older one changes nothing."""
+        self.newest = max(self.newest, row.updated_at)
         moment = microseconds(row.updated_at)
         if moment <= self._newest(row.product_id):
             return

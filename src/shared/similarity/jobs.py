@@ -95,7 +95,7 @@ def build_matrix(
         raise
     store = SnapshotStore(objects, owner, model_version)
     blocks = [partial(_read_block, store, ref) for ref in manifest.segments]
-    build(claim, blocks, watermark=manifest.watermark, check=check)
+    build(claim, blocks, watermark=manifest.watermark, newest=manifest.newest, check=check)
 
 
 def _newest_snapshot(objects: ObjectStore, owner: str, model_version: str, check: Callable[[], None]) -> Manifest:

@@ -16,15 +16,18 @@ from .neighbours import Load, Neighbours, nearest_neighbours, no_check
 _ENTRY = np.dtype([("number", "<u4"), ("score", "<f8")])
 
 
-def build(claim: Claim, blocks: Sequence[Load], *, watermark: str, check: Check = no_check) -> MatrixStatus:
-    """Compute and store the matrix of the rows in `blocks`, which hold all changes before `watermark`.
+def build(
+    claim: Claim, blocks: Sequence[Load], *, watermark: str, newest: str | None = None, check: Check = no_check
+) -> MatrixStatus:
+    """Compute and store the matrix of the rows in `blocks`, as the index was at `watermark`; `newest` is the time of
+    the newest change among them.
 
     Nothing that can be read changes before the end, so it can be broken off anywhere and begun again. `check` is called
     between steps and stops the build by raising. Raises ClaimLost where another worker or build took over; any other
     ApiError or ValueError is told in the status first. What else is raised leaves the build to be taken for dead.
     """
     try:
-        return _build(claim, blocks, watermark, check)
+        return _build(claim, blocks, watermark, newest, check)
     except (ApiError, ValueError) as error:
         _tell(claim, error)
         raise
@@ -38,7 +41,7 @@ def _tell(claim: Claim, error: ApiError | ValueError) -> None:
         return
 
 
-def _build(claim: Claim, blocks: Sequence[Load], watermark: str, check: Check) -> MatrixStatus:
+def _build(claim: Claim, blocks: Sequence[Load], watermark: str, newest: str | None, check: Check) -> MatrixStatus:
     neighbours = nearest_neighbours(blocks, claim.k, progress=claim.progress, check=check)
     store, rows = claim.store, len(neighbours)
     table = IdTable.of(neighbours.ids)
@@ -57,6 +60,7 @@ def _build(claim: Claim, blocks: Sequence[Load], watermark: str, check: Check) -
             ids_digest=hashlib.sha256(table.data).hexdigest(),
             built_at=store.clock(),
             watermark=watermark,
+            newest=newest,
         )
     )
 

@@ -54,7 +54,9 @@ class StoredMatrix:
     """SHA-256 of the id table, in hex."""
     built_at: _Moment
     watermark: _Moment
-    """What was stored or deleted before it is in the matrix."""
+    """What the table's index showed by then is in the matrix."""
+    newest: _Moment | None = None
+    """When the newest change in it was made; None where it holds none."""
 
     @property
     def row_bytes(self) -> int:

@@ -36,7 +36,11 @@ _DELETED_AT_ONCE = 1000
 _MAX_PREFIX_BYTES = 900
 """S3 takes keys of 1,024 bytes; this leaves room for what comes after the prefix."""
 
-_ALWAYS_HAS = {"get_object": "ETag", "put_object": "ETag", "list_objects_v2": "IsTruncated"}
+_ALWAYS_HAS = {
+    "get_object": ("ETag", "ContentLength"),
+    "put_object": ("ETag",),
+    "list_objects_v2": ("IsTruncated",),
+}
 """What tells an answer from that of a proxy in between: XML of another kind reads as an empty answer."""
 
 _MISSING = "NoSuchKey"
@@ -111,7 +115,7 @@ class ObjectStore:
             answer = self._find(parameters)
             if answer is None:
                 return None
-            body = _read(answer["Body"])
+            body = _read(answer["Body"], answer["ContentLength"])
             if body is not None:
                 return StoredObject(body, answer["ETag"])
         raise no_answer(_KIND)
@@ -195,8 +199,9 @@ class ObjectStore:
 
     def _send(self, operation: str, **parameters: Any) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.settings.similarity_bucket, **parameters)
-        if operation in _ALWAYS_HAS and _ALWAYS_HAS[operation] not in answer:
-            raise ResponseParserError(f"an answer without {_ALWAYS_HAS[operation]} is not one of S3")
+        for name in _ALWAYS_HAS.get(operation, ()):
+            if name not in answer:
+                raise ResponseParserError(f"an answer without {name} is not one of S3")
         return answer
 
 
@@ -236,19 +241,30 @@ def _http_range(start: int, stop: int) -> str:
     return f"bytes={start}-{stop - 1}"
 
 
-def _read(stream: StreamingBody) -> bytes | None:
+def _read(stream: StreamingBody, size: int) -> bytes | None:
     """The whole body, as long as the request has time; None where it broke off or is not what its checksum says."""
-    scope = current_scope()
-    buffer = BytesIO()
-    with closing(stream):
+    buffer = BytesIO(bytes(size))  # the very bytes that `getvalue` gives, so that nothing is copied or grown
+    with closing(stream), buffer.getbuffer() as body:
         try:
-            while chunk := stream.read(_CHUNK_BYTES):
-                buffer.write(chunk)
-                if scope:
-                    scope.ensure_time_for_a_call()
+            if not _fill(stream, body):
+                return None
         except _BROKEN_BODY:
             return None
     return buffer.getvalue()
+
+
+def _fill(stream: StreamingBody, body: memoryview) -> bool:
+    """Read all of a body of this length; False where it has another."""
+    scope = current_scope()
+    filled = 0
+    while filled < len(body):
+        count = stream.readinto(body[filled : filled + _CHUNK_BYTES])  # type: ignore[arg-type]  # takes any buffer
+        if not count:
+            return False
+        filled += count
+        if scope:
+            scope.ensure_time_for_a_call()
+    return not stream.read(1)  # the end has to be seen for the checksum to be compared
 
 
 def _is_refusal(error: CallError) -> bool:

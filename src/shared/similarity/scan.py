@@ -7,16 +7,22 @@ bound is below L cannot be among them, and all others are scored exactly. Only w
 
 import heapq
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
+from .first_pass import cosines, margin
 from .metrics import Float64s, bound, exact, squared_norms
 from .query import Query
 from .segment import Mask, Segment
 
-_EXACT_ITEMS = 1 << 16
+_EXACT_ITEMS = 1 << 15
 """Components that are scored exactly at once, in the time that a first pass takes for its own overhead."""
+
+_FEW = 4
+"""Where fewer than one row in so many is allowed, gathering them takes less time than a first pass over all."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -30,9 +36,9 @@ class Found:
     product: str
     vector: bytes
 
-    @property
-    def rank(self) -> tuple[float, str]:
-        return -self.score, self.product_id
+    @classmethod
+    def of(cls, segment: Segment, row: int, score: float) -> "Found":
+        return cls(score, segment.ids[row], segment.documents.text(row), segment.vectors[row].tobytes())
 
 
 class Scan:
@@ -61,27 +67,24 @@ class Scan:
     def _candidates(self, segment: Segment, allowed: Mask | None) -> Rows | None:
         """All allowed rows that may be among the best, None for every row."""
         count = len(segment) if allowed is None else int(np.count_nonzero(allowed))
-        if count * segment.dimension <= _EXACT_ITEMS:
+        if count * segment.dimension <= _EXACT_ITEMS or not segment.is_bounded:
             return None if allowed is None else np.flatnonzero(allowed)
-        if allowed is None or 2 * count > len(segment):
+        if allowed is None or _FEW * count > len(segment):
             return self._promising(segment, None, allowed)
         rows = np.flatnonzero(allowed)
         return rows[self._promising(segment, rows, None)]
 
     def _promising(self, segment: Segment, rows: Rows | None, allowed: Mask | None) -> Rows:
         """The places among `rows` (or all) of allowed ones that the bounds do not rule out."""
-        first_pass, norms = segment.first_pass, segment.norms
-        cosines, margins = first_pass.cosines(self._unit, rows), first_pass.margins
-        if rows is not None:
-            margins, norms = margins[rows], norms[rows]
-        upper = bound(self._query.metric, cosines + margins, norms, self._norm, 1)
+        about, error = cosines(segment.vectors, segment.reciprocals, self._unit, rows), margin(segment.dimension)
+        norms = segment.norms if rows is None else segment.norms[rows]
+        upper = bound(self._query.metric, about + error, norms, self._norm, 1)
         places = np.flatnonzero(upper >= self._least)
         if allowed is not None:
             places = places[allowed[places]]
         if len(places) <= self._width:
             return places
-        lowest = cosines[places] - margins[places]
-        lower = bound(self._query.metric, lowest, norms[places], self._norm, -1)
+        lower = bound(self._query.metric, about[places] - error, norms[places], self._norm, -1)
         return places[upper[places] >= _nth_largest(lower, self._width)]
 
     @property
@@ -96,16 +99,11 @@ class Scan:
         if len(scores) > self._width:
             least = max(least, _nth_largest(scores, self._width))
         places = np.flatnonzero(scores >= least)
-        ranks = zip(
-            (-scores[places]).tolist(), [segment.ids[row] for row in rows[places].tolist()], places, strict=True
-        )
-        for negated, _, place in heapq.nsmallest(self._width, ranks):
-            self.found.append(_found(segment, int(rows[place]), -negated))
-        self.found = heapq.nsmallest(self._width, self.found, key=lambda found: found.rank)
-
-
-def _found(segment: Segment, row: int, score: float) -> Found:
-    return Found(score, segment.ids[row], segment.documents.text(row), segment.vectors[row].tobytes())
+        names = [segment.ids[row] for row in rows[places].tolist()]
+        here = zip((-scores[places]).tolist(), names, rows[places].tolist(), strict=True)
+        before = ((-found.score, found.product_id, found) for found in self.found)
+        best = heapq.nsmallest(self._width, chain(before, here), key=itemgetter(0, 1))
+        self.found = [row if isinstance(row, Found) else Found.of(segment, row, -negated) for negated, _, row in best]
 
 
 def _nth_largest(numbers: Float64s, nth: int) -> float:

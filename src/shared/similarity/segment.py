@@ -3,10 +3,11 @@
 The bytes, all numbers little-endian, where n rows have vectors of dimension d:
 
     keys    magic, CRC-32 of the rest of the keys, d, n, bytes of all ids, bytes of all documents    (see `_HEAD`)
-            id offsets int64 (n + 1,), times int64 (n,), ids as UTF-8 one after the other
+            id offsets int64 (n + 1,), times int64 (n,), ids as UTF-8 one after the other, zeros up to a multiple of 64
     values  vectors float32 (n, d), document offsets int64 (n + 1,), documents as `Documents` holds them
 
-The keys can be read without the values, so they carry a checksum of their own. That of the whole is its keeper's.
+The keys can be read without the values, so they carry a checksum of their own. That of the whole is its keeper's. The
+zeros let the vectors be used where they are, without a copy.
 """
 
 import struct
@@ -24,7 +25,7 @@ from ..database.index_rows import IndexRow
 from ..models.vector import MAX_DIMENSION
 from .columns import Columns
 from .documents import Documents
-from .first_pass import FirstPass
+from .first_pass import is_bounded
 from .metrics import squared_norms
 
 SEGMENT_ROWS = 8192
@@ -35,10 +36,15 @@ _HEAD = struct.Struct("<8sIIIQQ")
 _UNCHECKED_BYTES = 12
 """The magic and the checksum itself."""
 
+_ALIGNMENT = 64
+
 _INT64, _FLOAT32 = np.dtype("<i8"), np.dtype("<f4")
 _COMMA, _OPENING, _CLOSING = b",{}"
 _BYTES_PER_ID = 200
 """A str of some forty characters, its place in the list and its entry in the dictionary of rows."""
+
+_BYTES_PER_ROW = 28
+"""Its time, its norm, the square and the reciprocal of that."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -80,6 +86,9 @@ class Segment:
     squares: npt.NDArray[np.float64]
     """(n,), the squared Euclidean norms."""
 
+    rest_bytes: int = 0
+    """Bytes of an object in memory that `vectors` is a view of, without those of the vectors."""
+
     @classmethod
     def of(cls, rows: Sequence[IndexRow], dimension: int) -> "Segment":
         """These rows, in this order.
@@ -96,35 +105,46 @@ class Segment:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Segment":
-        """The segment that `to_bytes` made these of. Raises CorruptSegment for anything that it cannot have made."""
+        """The segment that `to_bytes` made these of. Raises CorruptSegment for anything that it cannot have made.
+
+        `vectors` is a view that keeps `data` in memory, unless they are the smaller part of it.
+        """
         head = _Head.of(data)
         if len(data) != head.total_bytes:
             raise CorruptSegment(f"has {len(data)} bytes and names {head.total_bytes}")
         keys = keys_of(data)
-        vectors = np.frombuffer(data, _FLOAT32, head.rows * head.dimension, head.keys_bytes)
-        documents = _documents_of(data, head)
+        vectors = np.frombuffer(data, _FLOAT32, head.rows * head.dimension, head.keys_bytes).reshape(-1, head.dimension)
+        rest_bytes = len(data) - vectors.nbytes
+        if rest_bytes > vectors.nbytes:
+            vectors, rest_bytes = vectors.copy(), 0
         try:
-            return cls._checked(keys.ids, keys.updated_at, vectors.reshape(-1, head.dimension).copy(), documents)
+            return cls._checked(keys.ids, keys.updated_at, vectors, _documents_of(data, head), rest_bytes)
         except ValueError as error:
             raise CorruptSegment(str(error)) from error
 
     @classmethod
     def _checked(
-        cls, ids: list[str], times: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], documents: Documents
+        cls,
+        ids: list[str],
+        times: npt.NDArray[np.int64],
+        vectors: npt.NDArray[np.float32],
+        documents: Documents,
+        rest_bytes: int = 0,
     ) -> "Segment":
         if len(set(ids)) != len(ids):
             raise ValueError("an id repeats")
         squares = squared_norms(vectors)
         if not (np.isfinite(squares) & (squares > 0)).all():
             raise ValueError("a vector is all zero or not finite")
-        return cls(ids, times, vectors, documents, squares)
+        return cls(ids, times, vectors, documents, squares, rest_bytes)
 
     def to_bytes(self) -> bytes:
         """This segment as the bytes that the head of this file describes."""
         names = [name.encode() for name in self.ids]
         offsets = np.cumsum([0, *map(len, names)], dtype=_INT64)
-        keys = b"".join([offsets.tobytes(), self.updated_at.astype(_INT64, copy=False).tobytes(), *names])
+        times = self.updated_at.astype(_INT64, copy=False).tobytes()
         head = _Head(self.dimension, len(self), int(offsets[-1]), len(self.documents.blob))
+        keys = b"".join([offsets.tobytes(), times, *names, bytes(head.keys_bytes - head.ids_end)])
         vectors = self.vectors.astype(_FLOAT32, copy=False).tobytes()
         return b"".join([head.pack(keys), keys, vectors, self.documents.offsets.tobytes(), self.documents.blob])
 
@@ -142,9 +162,14 @@ class Segment:
         return norms
 
     @cached_property
-    def first_pass(self) -> FirstPass:
-        """The rows in a quarter of their bytes, for finding the few that need an exact score."""
-        return FirstPass.of(self.vectors, self.norms)
+    def reciprocals(self) -> npt.NDArray[np.float32]:
+        """(n,), those of the norms, which float32 can hold where `is_bounded`."""
+        return (1 / self.norms).astype(np.float32)
+
+    @cached_property
+    def is_bounded(self) -> bool:
+        """Whether a first pass can tell which rows need an exact score (`first_pass.is_bounded`)."""
+        return is_bounded(self.norms)
 
     @cached_property
     def columns(self) -> Columns:
@@ -158,9 +183,9 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, those of what is yet to be made on first use included (but of columns only what is made)."""
-        keys_and_norms = len(self) * (_BYTES_PER_ID + self.updated_at.itemsize + 2 * self.squares.itemsize)
-        first_pass = FirstPass.nbytes_of(len(self), self.dimension)
-        return keys_and_norms + first_pass + self.vectors.nbytes + self.documents.nbytes + self.columns.nbytes
+        keys_and_norms = len(self) * (_BYTES_PER_ID + _BYTES_PER_ROW)
+        vectors = self.vectors.nbytes + self.rest_bytes
+        return keys_and_norms + vectors + self.documents.nbytes + self.columns.nbytes
 
     def row_of(self, product_id: str) -> int | None:
         """Where this product is, 0 <= row < n, or None."""
@@ -216,10 +241,12 @@ def keys_of(data: bytes) -> Keys:
     keys = data[: head.keys_bytes]
     if len(keys) != head.keys_bytes or zlib.crc32(keys[_UNCHECKED_BYTES:]) != head.checksum:
         raise CorruptSegment("the keys are not as they were written")
+    if any(keys[head.ids_end :]):
+        raise CorruptSegment("the keys do not end in zeros")
     offsets = np.frombuffer(keys, _INT64, head.rows + 1, _HEAD.size)
     _require_offsets(offsets, head.id_bytes)
     times = np.frombuffer(keys, _INT64, head.rows, _HEAD.size + offsets.nbytes)
-    return Keys(_ids_of(keys[len(keys) - head.id_bytes :], offsets.tolist()), times.copy())
+    return Keys(_ids_of(keys[head.ids_end - head.id_bytes : head.ids_end], offsets.tolist()), times.copy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +272,12 @@ class _Head:
         return _HEAD.pack(_MAGIC, checksum, *fields)
 
     @property
-    def keys_bytes(self) -> int:
+    def ids_end(self) -> int:
         return _HEAD.size + (2 * self.rows + 1) * _INT64.itemsize + self.id_bytes
+
+    @property
+    def keys_bytes(self) -> int:
+        return self.ids_end + -self.ids_end % _ALIGNMENT
 
     @property
     def documents_start(self) -> int:
