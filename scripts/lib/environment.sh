@@ -4,7 +4,10 @@
 
 K9_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# ensure_environment FOLDER REQUIREMENTS: a virtual environment with exactly the locked packages of a file.
+# The pip of lock files with pinned extras, which 23.2, the one of Python 3.11, refuses.
+_RECENT_PIP="pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+
+# ensure_environment FOLDER REQUIREMENTS [recent-pip]: a virtual environment with exactly the locked packages of a file.
 ensure_environment() {
   local folder="$K9_ROOT/$1" requirements="$K9_ROOT/requirements/$2" stamp="$K9_ROOT/$1/.installed"
   # The stamp is a copy of what was installed, written last: an interrupted installation is repeated.
@@ -13,12 +16,19 @@ ensure_environment() {
   fi
   _runs "$folder/bin/python" || _create_environment "$folder"
   echo "Installing requirements/$2 into $1 ..." >&2
+  if [[ ${3:-} == recent-pip ]]; then _renew_pip "$folder"; fi
   if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     --requirement "$requirements" >&2; then
     _fail "requirements/$2 could not be installed (see above). The first start needs a network or a package mirror;" \
       "once it is there, start again: what was installed is kept."
   fi
   cp "$requirements" "$stamp"
+}
+
+_renew_pip() {
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement /dev/stdin \
+    <<<"$_RECENT_PIP" >&2 ||
+    _fail "pip could not be renewed in ${1##*/} (see above). The first start needs a network or a package mirror."
 }
 
 _create_environment() {

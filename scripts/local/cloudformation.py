@@ -48,34 +48,87 @@ def parse(text: str) -> dict[str, Any]:
     return document
 
 
-class Resolver:
-    """Replaces Ref, Fn::Sub, Fn::Join and Fn::GetAtt by values; any other function is refused by name."""
+class _Nothing:
+    """What AWS::NoValue stands for: the member or item that it would be is left out."""
 
-    def __init__(self, names: Mapping[str, Any], attributes: Mapping[tuple[str, str], str]) -> None:
-        self._names = names
+
+NO_VALUE = _Nothing()
+
+
+class Resolver:
+    """Replaces Ref, Fn::Sub, Fn::Join, Fn::GetAtt, Fn::If, Fn::Split and Fn::Select by values; any other function is
+    refused by name. `conditions` are the template's, unresolved.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, Any],
+        attributes: Mapping[tuple[str, str], str],
+        conditions: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._names = {"AWS::NoValue": NO_VALUE, **names}
         self._attributes = attributes
+        self._conditions = conditions or {}
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Fn::Sub": self._sub,
             "Fn::Join": self._join,
             "Fn::GetAtt": self._get_att,
+            "Fn::If": self._if,
+            "Fn::Split": self._split,
+            "Fn::Select": self._select,
         }
 
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            return [item for item in map(self.resolve, value) if item is not NO_VALUE]
         if not isinstance(value, dict):
             return value
         name = next(iter(value), "")
         if len(value) == 1 and (name == "Ref" or str(name).startswith("Fn::")):
             return self._call(name, value[name])
-        return {key: self.resolve(item) for key, item in value.items()}
+        members = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in members.items() if item is not NO_VALUE}
+
+    def holds(self, condition: str) -> bool:
+        """Whether the template's condition of that name is true. Raises TemplateError where there is none."""
+        if condition not in self._conditions:
+            raise TemplateError(f"The template has no condition {condition}.")
+        return self._is_true(self._conditions[condition])
+
+    def _is_true(self, stated: Mapping[str, Any]) -> bool:
+        ((name, argument),) = stated.items()
+        match name:
+            case "Condition":
+                return self.holds(argument)
+            case "Fn::Not":
+                return not self._is_true(argument[0])
+            case "Fn::And":
+                return all(self._is_true(item) for item in argument)
+            case "Fn::Or":
+                return any(self._is_true(item) for item in argument)
+            case "Fn::Equals":
+                one, other = self.resolve(argument)
+                return str(one) == str(other)
+        raise TemplateError(f"The template has a condition with {name}, which the laptop stack cannot resolve.")
 
     def _call(self, name: str, argument: Any) -> Any:
         function = self._functions.get(name)
         if function is None:
             raise TemplateError(f"The template uses {name}, which the laptop stack cannot resolve.")
         return function(argument)
+
+    def _if(self, argument: list[Any]) -> Any:
+        condition, one, other = argument
+        return self.resolve(one if self.holds(condition) else other)
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        separator, text = argument
+        return str(self.resolve(text)).split(separator)
+
+    def _select(self, argument: list[Any]) -> Any:
+        place, items = argument
+        return self.resolve(items)[int(place)]
 
     def _ref(self, name: str) -> Any:
         if name not in self._names:

@@ -24,6 +24,8 @@ _TABLE = "AWS::DynamoDB::Table"
 _BUCKET = "AWS::S3::Bucket"
 _FUNCTION = "AWS::Serverless::Function"
 _API = "AWS::Serverless::HttpApi"
+_QUEUE = "AWS::SQS::Queue"
+_NAMED = {_TABLE: "TableName", _BUCKET: "BucketName", _QUEUE: "QueueName"}
 
 # What decides how a table behaves. The rest (recovery, encryption, protection) guards data that must outlive a laptop.
 _SHAPE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -31,7 +33,7 @@ _SHAPE = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "Glob
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The parameters and account that a template is read for."""
+    """The parameters and account that a template is read for; `parameters` are those that have a default in it."""
 
     environment: str
     user_pool_id: str = "us-east-1_Unknown00"
@@ -39,20 +41,21 @@ class Deployment:
     allowed_origins: tuple[str, ...] = ()
     region: str = "us-east-1"
     account: str = "000000000000"
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def names(self) -> dict[str, Any]:
-        """What `Ref` finds, resources aside."""
+        """What `Ref` finds, resources and defaults aside."""
         return {
             "Environment": self.environment,
             "UserPoolId": self.user_pool_id,
-            "UserPoolClientIds": list(self.client_ids),
+            "UserPoolClientIds": ",".join(self.client_ids),
             "AllowedOrigins": list(self.allowed_origins),
-            "TokenUse": "id",
             "AWS::Region": self.region,
             "AWS::AccountId": self.account,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
+            **self.parameters,
         }
 
 
@@ -155,21 +158,20 @@ class Template:
         return {name: body for name, body in self.document["Resources"].items() if body["Type"] == kind}
 
     def resolver(self, deployment: Deployment) -> Resolver:
-        """Resolves `Ref` to physical names of tables and buckets, and `GetAtt ...Arn` to their ARNs."""
-        plain = Resolver(deployment.names, {})
-        physical = {**self._named(_TABLE, "TableName", plain), **self._named(_BUCKET, "BucketName", plain)}
-        return Resolver({**deployment.names, **physical}, self._arns(physical, deployment))
+        """Resolves `Ref` to physical names of tables, buckets and queues, and `GetAtt ...Arn` to their ARNs."""
+        names, conditions = {**self._defaults(), **deployment.names}, self.document.get("Conditions", {})
+        plain = Resolver(names, {}, conditions)
+        named = {kind: self._named(kind, attribute, plain) for kind, attribute in _NAMED.items()}
+        physical = {logical_id: name for found in named.values() for logical_id, name in found.items()}
+        return Resolver({**names, **physical}, _arns(named, deployment), conditions)
+
+    def _defaults(self) -> dict[str, Any]:
+        parameters = self.document.get("Parameters", {}).items()
+        return {name: stated["Default"] for name, stated in parameters if "Default" in stated}
 
     def _named(self, kind: str, attribute: str, resolver: Resolver) -> dict[str, str]:
         found = self.resources(kind).items()
         return {name: str(resolver.resolve(body["Properties"][attribute])) for name, body in found}
-
-    def _arns(self, physical: Mapping[str, str], deployment: Deployment) -> dict[tuple[str, str], str]:
-        tables, place = self.resources(_TABLE), f"{deployment.region}:{deployment.account}"
-        return {
-            (name, "Arn"): f"arn:aws:dynamodb:{place}:table/{value}" if name in tables else f"arn:aws:s3:::{value}"
-            for name, value in physical.items()
-        }
 
     def _table(self, logical_id: str, body: dict[str, Any], resolver: Resolver) -> Table:
         properties = resolver.resolve(body["Properties"])
@@ -185,6 +187,16 @@ class Template:
             open=event.get("Auth", {}).get("Authorizer") == "NONE",
             timeout=int(body["Properties"].get("Timeout", self.document["Globals"]["Function"]["Timeout"])),
         )
+
+
+def _arns(named: Mapping[str, Mapping[str, str]], deployment: Deployment) -> dict[tuple[str, str], str]:
+    place = f"{deployment.region}:{deployment.account}"
+    begins = {_TABLE: f"arn:aws:dynamodb:{place}:table/", _BUCKET: "arn:aws:s3:::", _QUEUE: f"arn:aws:sqs:{place}:"}
+    return {
+        (logical_id, "Arn"): f"{begins[kind]}{name}"
+        for kind, found in named.items()
+        for logical_id, name in found.items()
+    }
 
 
 def _http_events(body: dict[str, Any]) -> list[dict[str, Any]]:

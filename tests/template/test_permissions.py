@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from scripts.local.template import Deployment, Template
+from tests.template.transformed import stack
 
-TEMPLATE = Template.load()
-ROUTES = {route.key: route.function for route in TEMPLATE.routes()}
+STACK = stack()
+FUNCTIONS = STACK.of("AWS::Lambda::Function")
+ROUTES = {route: STACK.function_of(route) for route in STACK.operations}
 
 USERS, REPORTS, EMBEDDINGS = (
     f"arn:aws:dynamodb:us-east-1:000000000000:table/k9-{name}-dev" for name in ("users", "reports", "embeddings")
@@ -15,7 +16,8 @@ USERS, REPORTS, EMBEDDINGS = (
 INDEX = f"{EMBEDDINGS}/index/ModelVersionIndex"
 BUCKET = "arn:aws:s3:::k9-similarity-dev-000000000000"
 OBJECTS = f"{BUCKET}/similarity/*"
-WORKER = "arn:aws:lambda:us-east-1:000000000000:function:k9-worker-dev"
+WORKER = "arn:aws:lambda:us-east-1:000000000000:function:k9-worker-dev:live"
+DEAD_LETTERS = "arn:aws:sqs:us-east-1:000000000000:k9-worker-failures-dev"
 Grants = dict[str, set[str]]
 
 DECLARES: Grants = {USERS: {"GetItem", "PutItem", "UpdateItem"}, EMBEDDINGS: {"UpdateItem"}}
@@ -39,12 +41,12 @@ GRANTS: dict[str, Grants] = {
     "GET /reports/{report_id}/products/{product_id}": {REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
     "POST /embeddings": DECLARES,
     "POST /embeddings/batch": DECLARES,
-    "GET /embeddings": {INDEX: {"Query"}},
+    "GET /embeddings": {USERS: {"GetItem"}, INDEX: {"Query"}},
     "GET /embeddings/{product_id}": {EMBEDDINGS: {"GetItem"}},
     "PATCH /embeddings/{product_id}": {EMBEDDINGS: {"UpdateItem"}},
     "DELETE /embeddings/{product_id}": {EMBEDDINGS: {"UpdateItem"}},
     "POST /embeddings/delete": {USERS: {"GetItem"}, EMBEDDINGS: {"UpdateItem"}, INDEX: {"Query"}},
-    "GET /embeddings/models": {USERS: {"GetItem"}, INDEX: {"Query"}, **READS_OBJECTS},
+    "GET /embeddings/models": {USERS: {"GetItem"}, INDEX: {"Query"}, **READS_OBJECTS, **ASKS},
     "POST /embeddings/search": SEARCHES,
     "POST /embeddings/similarity": {
         USERS: {"GetItem"},
@@ -54,7 +56,11 @@ GRANTS: dict[str, Grants] = {
         **ASKS,
     },
     "GET /embeddings/similarity": {USERS: {"GetItem"}, INDEX: {"Query"}, **READS_OBJECTS},
-    "GET /embeddings/similarity/{product_id}": {EMBEDDINGS: {"BatchGetItem"}, **READS_OBJECTS},
+    "GET /embeddings/similarity/{product_id}": {
+        USERS: {"GetItem"},
+        EMBEDDINGS: {"BatchGetItem"},
+        **READS_OBJECTS,
+    },
     "GET /health": {USERS: {"GetItem"}, REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
 }
 
@@ -64,21 +70,17 @@ WORKER_GRANTS: Grants = {
     INDEX: {"Query"},
     OBJECTS: {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
     BUCKET: {"s3:ListBucket"},
+    DEAD_LETTERS: {"sqs:SendMessage"},
 }
 
 
 def role_name(function: str) -> str:
-    role = TEMPLATE.resources("AWS::Serverless::Function")[function]["Properties"]["Role"]
-    name, attribute = role["Fn::GetAtt"]
-    assert attribute == "Arn"
-    return str(name)
+    return str(FUNCTIONS[function]["Properties"]["Role"]).removesuffix(".Arn")
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    role = TEMPLATE.resources("AWS::IAM::Role")[role_name(function)]["Properties"]
-    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
-    resolved = TEMPLATE.resolver(Deployment("dev")).resolve(documents)
-    return [statement for document in resolved for statement in document["Statement"]]
+    documents = [policy["PolicyDocument"] for policy in STACK.properties(role_name(function))["Policies"]]
+    return [statement for document in documents for statement in document["Statement"]]
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -113,7 +115,7 @@ def test_the_workers_grants() -> None:
 
 
 def test_every_function_has_a_route_but_the_worker() -> None:
-    assert set(TEMPLATE.resources("AWS::Serverless::Function")) == {*ROUTES.values(), "WorkerFunction"}
+    assert set(FUNCTIONS) == {*ROUTES.values(), "WorkerFunction"}
 
 
 def test_no_two_functions_share_a_role() -> None:
@@ -126,22 +128,36 @@ def test_health_reads_only_its_reserved_key() -> None:
     assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["#health"]}}
 
 
+def test_only_lambda_may_take_the_roles() -> None:
+    for body in STACK.of("AWS::IAM::Role").values():
+        (statement,) = body["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+
+
 def test_roles_have_no_managed_policy_but_the_templates_own() -> None:
-    roles = TEMPLATE.resources("AWS::IAM::Role").values()
-    assert all(role["Properties"]["ManagedPolicyArns"] == [{"Ref": "TelemetryPolicy"}] for role in roles)
+    roles = STACK.of("AWS::IAM::Role").values()
+    assert all(role["Properties"]["ManagedPolicyArns"] == ["TelemetryPolicy"] for role in roles)
+    assert not STACK.of("AWS::IAM::Policy")
 
 
-def test_functions_bring_no_policy_beside_their_role() -> None:
-    functions = TEMPLATE.resources("AWS::Serverless::Function").values()
-    assert not any("Policies" in function["Properties"] for function in functions)
+def test_every_role_is_a_functions() -> None:
+    assert set(STACK.of("AWS::IAM::Role")) == {role_name(function) for function in FUNCTIONS}
 
 
-def test_the_only_wildcard_is_x_rays() -> None:
-    (policy,) = TEMPLATE.resources("AWS::IAM::ManagedPolicy").values()
-    wild = [item for item in policy["Properties"]["PolicyDocument"]["Statement"] if item["Resource"] == "*"]
-    assert [item["Action"] for item in wild] == [["xray:PutTelemetryRecords", "xray:PutTraceSegments"]]
-    functions = (*ROUTES.values(), "WorkerFunction")
-    everywhere = [grant for function in functions for grant in grants(function).items()]
+def test_telemetry_goes_to_the_functions_log_group_and_to_x_ray_alone() -> None:
+    ((_, policy),) = STACK.of("AWS::IAM::ManagedPolicy").items()
+    assert [(item["Action"], item["Resource"]) for item in policy["Properties"]["PolicyDocument"]["Statement"]] == [
+        (["logs:CreateLogStream", "logs:PutLogEvents"], "FunctionLogs.Arn"),
+        (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),  # X-Ray knows no resources
+    ]
+
+
+def test_nothing_else_has_a_wildcard_and_nobody_may_scan() -> None:
+    everywhere = [grant for function in FUNCTIONS for grant in grants(function).items()]
     # Objects have no names that the template could know: below this prefix, each owner's own begin with the owner.
     assert not any("*" in resource.removesuffix("/similarity/*") for resource, _ in everywhere)
-    assert not any("*" in "".join(actions) for _, actions in everywhere)
+    assert not any("*" in action or action == "Scan" for _, actions in everywhere for action in actions)

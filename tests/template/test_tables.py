@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from scripts.local.template import Deployment, Table, Template
+from scripts.local.template import Table, Template
+from tests.template.transformed import stack
 
 TEMPLATE = Template.load()
-GUARDED = sorted(TEMPLATE.resources("AWS::DynamoDB::Table"))
+STACK = stack()
+GUARDED = sorted(STACK.of("AWS::DynamoDB::Table"))
 
 
 def table(name: str) -> Table:
@@ -71,8 +73,7 @@ def test_only_embeddings_expire() -> None:
 
 
 def resource(logical_id: str) -> dict[str, Any]:
-    body: dict[str, Any] = TEMPLATE.document["Resources"][logical_id]
-    return body
+    return STACK.resources[logical_id]
 
 
 @pytest.mark.parametrize("logical_id", GUARDED)
@@ -97,14 +98,18 @@ def test_bucket_is_private_encrypted_and_versioned() -> None:
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
 
 
+def test_nothing_else_is_a_table_or_a_bucket() -> None:
+    assert GUARDED == ["EmbeddingsTable", "ReportsTable", "UsersTable"]
+    assert list(STACK.of("AWS::S3::Bucket")) == ["SimilarityBucket"]
+
+
 def test_bucket_drops_unfinished_uploads() -> None:
     rules = resource("SimilarityBucket")["Properties"]["LifecycleConfiguration"]["Rules"]
     assert any("AbortIncompleteMultipartUpload" in rule and rule["Status"] == "Enabled" for rule in rules)
 
 
 def test_bucket_refuses_requests_without_tls() -> None:
-    policy = TEMPLATE.resolver(Deployment("dev")).resolve(resource("SimilarityBucketPolicy")["Properties"])
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    (statement,) = resource("SimilarityBucketPolicy")["Properties"]["PolicyDocument"]["Statement"]
     name = "arn:aws:s3:::k9-similarity-dev-000000000000"
     assert statement["Effect"] == "Deny"
     assert statement["Resource"] == [name, f"{name}/*"]

@@ -52,6 +52,19 @@ def test_the_pool_comes_from_the_stack(aws: Aws) -> None:
     assert aws.asked[-1] == ("DescribeStacks", {"StackName": "k9-api-staging"})
 
 
+def test_a_pool_that_the_stack_made_and_its_settings_come_from_the_stack_too(aws: Aws) -> None:
+    parameters = {"UserPoolId": "", "UserPoolClientIds": "", "BucketName": "mine", "TokenUse": "access"}
+    outputs = {"UserPoolId": "eu-west-1_Made", "UserPoolClientId": "made"}
+    stack = {
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+    }
+    aws.answers["DescribeStacks"] = {"Stacks": [stack]}
+    deployment = find_deployment(CloudOptions("dev", region="eu-west-1"), ())
+    assert (deployment.user_pool_id, deployment.client_ids) == ("eu-west-1_Made", ("made",))
+    assert deployment.parameters == {"BucketName": "mine", "TokenUse": "access"}
+
+
 def test_options_make_the_stack_unneeded(aws: Aws) -> None:
     options = CloudOptions("dev", region="eu-west-1", user_pool_id="eu-west-1_Mine", client_ids=("c",))
     assert find_deployment(options, ()).user_pool_id == "eu-west-1_Mine"

@@ -6,7 +6,19 @@ import pytest
 
 from scripts.local.cloudformation import Resolver, TemplateError, parse
 
-RESOLVER = Resolver({"Name": "k9", "Items": ["a", "b"], "AWS::Region": "eu-west-1"}, {("Table", "Arn"): "arn:table"})
+CONDITIONS = """
+HasName: !Not [!Equals [!Ref Name, ""]]
+IsOther: !Equals [!Ref Name, other]
+Both: !And [!Condition HasName, !Condition IsOther]
+Either: !Or [!Condition HasName, !Condition IsOther]
+IsSeven: !Equals [!Ref Number, 7]
+Odd: !Contains [[a], a]
+"""
+RESOLVER = Resolver(
+    {"Name": "k9", "Items": ["a", "b"], "Listed": "a,b", "Number": "7", "AWS::Region": "eu-west-1"},
+    {("Table", "Arn"): "arn:table"},
+    parse(CONDITIONS),
+)
 
 
 def resolved(text: str) -> Any:
@@ -27,6 +39,13 @@ def resolved(text: str) -> Any:
         ("!GetAtt Table.Arn", "arn:table"),
         ("{Fn::GetAtt: [Table, Arn]}", "arn:table"),
         ("[!Ref Name, {deep: !Ref Name}]", ["k9", {"deep": "k9"}]),
+        ("!If [HasName, !Ref Name, !Ref Nobody]", "k9"),
+        ("!If [IsOther, [!Ref Nobody], [x]]", ["x"]),
+        ("{kept: 1, left: !If [IsOther, 2, !Ref AWS::NoValue]}", {"kept": 1}),
+        ("[1, !If [IsOther, 2, !Ref AWS::NoValue]]", [1]),
+        ('!Split [",", !Ref Listed]', ["a", "b"]),
+        ('!Select [1, !Split [",", !Ref Listed]]', "b"),
+        ("!Select ['0', [a]]", "a"),
         ("plain", "plain"),
         ("7", 7),
     ],
@@ -37,11 +56,25 @@ def test_functions(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("!Ref Nobody", "Nobody"), ("!GetAtt Table.StreamArn", "Table.StreamArn"), ("!Select [0, [a]]", "Fn::Select")],
+    [
+        ("!Ref Nobody", "Nobody"),
+        ("!GetAtt Table.StreamArn", "Table.StreamArn"),
+        ("!Cidr [x]", "Fn::Cidr"),
+        ("!If [Nothing, a, b]", "no condition Nothing"),
+        ("!If [Odd, a, b]", "Fn::Contains"),
+    ],
 )
 def test_what_is_unknown_is_named(text: str, named: str) -> None:
     with pytest.raises(TemplateError, match=named):
         resolved(text)
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [("HasName", True), ("IsOther", False), ("Both", False), ("Either", True), ("IsSeven", True)],
+)
+def test_conditions(condition: str, holds: bool) -> None:
+    assert RESOLVER.holds(condition) is holds
 
 
 def test_a_template_is_a_mapping() -> None:

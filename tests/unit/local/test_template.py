@@ -8,6 +8,8 @@ from scripts.local.cloudformation import TemplateError
 from scripts.local.template import Deployment, Route, Template
 
 DOCUMENT = """
+Parameters: {Environment: {Type: String}, StoreName: {Type: String, Default: ""}}
+Conditions: {NamesStore: !Not [!Equals [!Ref StoreName, ""]]}
 Globals: {Function: {Timeout: 9, Environment: {Variables: {ENVIRONMENT: !Ref Environment, TABLE: !Ref Things}}}}
 Resources:
   Things:
@@ -19,7 +21,11 @@ Resources:
       BillingMode: PAY_PER_REQUEST
       DeletionProtectionEnabled: true
       TimeToLiveSpecification: {AttributeName: gone_at, Enabled: true}
-  Store: {Type: AWS::S3::Bucket, Properties: {BucketName: !Sub "store-${Environment}-${AWS::AccountId}"}}
+  Store:
+    Type: AWS::S3::Bucket
+    Properties:
+      BucketName: !If [NamesStore, !Ref StoreName, !Sub "store-${Environment}-${AWS::AccountId}"]
+  Failures: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "failures-${Environment}"}}
   Read:
     Type: AWS::Serverless::Function
     Properties:
@@ -68,8 +74,18 @@ def test_environment_variables_hold_physical_names(template: Template) -> None:
 
 def test_arns(template: Template) -> None:
     resolver = template.resolver(Deployment("dev", region="eu-west-1", account="123"))
-    arns = resolver.resolve([{"Fn::GetAtt": ["Things", "Arn"]}, {"Fn::GetAtt": ["Store", "Arn"]}])
-    assert arns == ["arn:aws:dynamodb:eu-west-1:123:table/things-dev", "arn:aws:s3:::store-dev-123"]
+    arns = resolver.resolve([{"Fn::GetAtt": [name, "Arn"]} for name in ("Things", "Store", "Failures")])
+    assert arns == [
+        "arn:aws:dynamodb:eu-west-1:123:table/things-dev",
+        "arn:aws:s3:::store-dev-123",
+        "arn:aws:sqs:eu-west-1:123:failures-dev",
+    ]
+
+
+def test_a_parameter_has_its_default_unless_the_deployment_has_another(template: Template) -> None:
+    named = Deployment("dev", parameters={"StoreName": "mine"})
+    assert template.resolver(Deployment("dev")).resolve({"Ref": "Store"}) == "store-dev-000000000000"
+    assert template.resolver(named).resolve({"Ref": "Store"}) == "mine"
 
 
 def test_the_default_template_is_the_projects() -> None:

@@ -1,0 +1,98 @@
+"""AWS SAM as the program it is: what it is told, and what is needed beside it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.deployment.account import Account
+from scripts.deployment.failure import DeploymentError
+from scripts.deployment.options import Options
+from scripts.deployment.parameters import overrides
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+_STDERR = 2
+"""Stdout is kept for the API's address."""
+
+_BUILT = frozenset({"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"})
+
+
+def ensure_tools(document: Mapping[str, Any], *, in_container: bool) -> None:
+    """Raises DeploymentError for a program that the build or the deployment needs and the PATH does not have."""
+    if not shutil.which("sam"):
+        raise DeploymentError(
+            "AWS SAM (`sam`) is not on the PATH. scripts/deploy.sh brings it in .venv-deploy; if that folder is "
+            "damaged, delete it and start again."
+        )
+    if in_container:
+        _ensure_container_engine()
+        return
+    for tool in sorted(set(_build_tools(document))):
+        if not _runs(tool):
+            raise DeploymentError(
+                f"The build needs `{tool}`, which is not on the PATH or does not start. Install it, or pass "
+                "--use-container, which builds in AWS's image and needs Docker."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Sam:
+    """sam for one environment. Raises DeploymentError where it fails; it has said why by then."""
+
+    account: Account
+    options: Options
+    parameters: Mapping[str, str]
+
+    def build(self) -> None:
+        container = ["--use-container"] if self.options.use_container else []
+        self._run("build", container, "Nothing was deployed.")
+
+    def deploy(self) -> None:
+        execute = ["--no-execute-changeset"] if self.options.dry_run else []
+        review = "--confirm-changeset" if self.options.needs_review else "--no-confirm-changeset"
+        what_now = (
+            "Nothing was changed."
+            if self.options.dry_run
+            else "What failed is in the events above, and CloudFormation takes all back. Correct it, start again."
+        )
+        self._run("deploy", [*self.account.options, review, "--no-fail-on-empty-changeset", *execute], what_now)
+
+    def _run(self, verb: str, arguments: Sequence[str], what_now: str) -> None:
+        command = ["sam", verb, "--config-env", self.options.environment, *arguments]
+        command += ["--parameter-overrides", *overrides(self.parameters)]
+        status = subprocess.run(command, cwd=PROJECT, env=_environment(), stdout=_STDERR, check=False).returncode
+        if status:
+            raise DeploymentError(f"`sam {verb}` failed with status {status}, see above. {what_now}")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+
+
+def _build_tools(document: Mapping[str, Any]) -> Iterator[str]:
+    """`make` for makefiles, otherwise the interpreter that the runtime is named after."""
+    default = document.get("Globals", {}).get("Function", {}).get("Runtime")
+    for body in document["Resources"].values():
+        metadata = body.get("Metadata", {})
+        if body["Type"] not in _BUILT or metadata.get("SkipBuild"):
+            continue
+        is_function = body["Type"] == "AWS::Serverless::Function"
+        method = metadata.get("BuildMethod") or (is_function and body["Properties"].get("Runtime", default))
+        if method:
+            yield "make" if method == "makefile" else str(method)
+
+
+def _runs(tool: str) -> bool:
+    """A name on the PATH may be a shim with nothing behind it."""
+    if not shutil.which(tool):
+        return False
+    return subprocess.run([tool, "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _ensure_container_engine() -> None:
+    if not any(shutil.which(engine) for engine in ("docker", "finch", "podman")):
+        raise DeploymentError("--use-container needs Docker (or Finch or Podman), which is not on the PATH.")

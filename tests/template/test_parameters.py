@@ -1,0 +1,217 @@
+"""What a deployment can be told: each parameter's form, and what the stack makes either way."""
+
+import re
+
+import pytest
+
+from handlers.embeddings.catalogues import ADMINS
+from scripts.local.cloudformation import Resolver
+from scripts.local.template import Deployment, Template
+from tests.template.transformed import stack
+
+TEMPLATE = Template.load()
+PARAMETERS = TEMPLATE.document["Parameters"]
+RULES = TEMPLATE.document["Rules"]
+GIVEN = stack()
+MADE = stack(Deployment("dev", "", ()))
+
+
+def test_what_a_deployment_may_leave_out() -> None:
+    defaults = {name: body["Default"] for name, body in PARAMETERS.items() if "Default" in body}
+    assert defaults == {
+        "UserPoolId": "",
+        "UserPoolClientIds": "",
+        "TokenUse": "id",
+        "BucketName": "",
+        "Architecture": "x86_64",
+        "SnapStart": "Off",
+        "Release": "",
+        "AlarmEmail": "",
+        "MonthlyBudget": "0",
+    }
+    assert set(PARAMETERS) - set(defaults) == {"Environment", "AllowedOrigins"}
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_every_parameter_has_a_form_and_says_what_it_must_be(name: str) -> None:
+    stated = PARAMETERS[name]
+    assert stated["Description"]
+    assert stated["ConstraintDescription"].startswith("must be") or "must look like" in stated["ConstraintDescription"]
+    assert ("AllowedPattern" in stated) is not ("AllowedValues" in stated)
+
+
+def accepts(name: str, value: str) -> bool:
+    """As CloudFormation does: a pattern has to match the whole value."""
+    stated = PARAMETERS[name]
+    if "AllowedValues" in stated:
+        return value in stated["AllowedValues"]
+    return re.fullmatch(stated["AllowedPattern"], value) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Environment", "prod"),
+        ("UserPoolId", ""),
+        ("UserPoolId", "eu-central-1_AbCdEf123"),
+        ("UserPoolId", "us-gov-west-1_AbCdEf123"),
+        ("UserPoolClientIds", ""),
+        ("UserPoolClientIds", "1example23456789"),
+        ("UserPoolClientIds", "one,two"),
+        ("AllowedOrigins", "https://app.example.com"),
+        ("AllowedOrigins", "http://localhost:3000"),
+        ("AllowedOrigins", "*"),
+        ("BucketName", ""),
+        ("BucketName", "k9-similarity-dev-000000000000"),
+        ("SnapStart", "On"),
+        ("SnapStart", "Off"),
+        ("Release", ""),
+        ("Release", "0.1.0-20261120T101500Z"),
+        ("AlarmEmail", ""),
+        ("AlarmEmail", "on-call@example.com"),
+        ("MonthlyBudget", "0"),
+        ("MonthlyBudget", "250"),
+    ],
+)
+def test_accepted(name: str, value: str) -> None:
+    assert accepts(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Environment", "production"),
+        ("UserPoolId", "AbCdEf123"),
+        ("UserPoolId", "us-east-1_"),
+        ("UserPoolId", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEf123"),
+        ("UserPoolClientIds", "one, two"),
+        ("UserPoolClientIds", "one,"),
+        ("UserPoolClientIds", ","),
+        ("TokenUse", "refresh"),
+        ("AllowedOrigins", "https://app.example.com/"),
+        ("AllowedOrigins", "app.example.com"),
+        ("AllowedOrigins", ""),
+        ("BucketName", "Upper"),
+        ("BucketName", "with.dots"),
+        ("BucketName", "-edge"),
+        ("BucketName", "x" * 64),
+        ("Architecture", "amd64"),
+        ("SnapStart", "on"),
+        ("Release", "with space"),
+        ("Release", "x" * 65),
+        ("AlarmEmail", "nobody"),
+        ("AlarmEmail", "a@example.com,b@example.com"),
+        ("MonthlyBudget", "-1"),
+        ("MonthlyBudget", "0.0"),
+        ("MonthlyBudget", "010"),
+    ],
+)
+def test_refused(name: str, value: str) -> None:
+    assert not accepts(name, value)
+
+
+@pytest.mark.parametrize(
+    ("pool", "clients", "refused"),
+    [
+        ("", "", []),
+        ("us-east-1_Pool", "one", []),
+        ("us-east-1_Pool", "", ["GivenPool"]),
+        ("", "one", ["MadePool"]),
+    ],
+)
+def test_a_pool_comes_with_its_clients_and_clients_with_their_pool(pool: str, clients: str, refused: list[str]) -> None:
+    names = {"UserPoolId": pool, "UserPoolClientIds": clients}
+    broken = []
+    for name, rule in RULES.items():
+        conditions = {"applies": rule["RuleCondition"], "assertion": rule["Assertions"][0]["Assert"]}
+        resolver = Resolver(names, {}, conditions)
+        if resolver.holds("applies") and not resolver.holds("assertion"):
+            broken.append(name)
+    assert broken == refused
+
+
+def test_a_given_pool_is_used_and_none_is_made() -> None:
+    assert not {"UserPool", "UserPoolClient", "AdminsGroup"} & GIVEN.resources.keys()
+    assert (GIVEN.outputs["UserPoolId"], GIVEN.outputs["UserPoolClientId"]) == ("us-east-1_Pool", "one")
+    for body in GIVEN.of("AWS::Lambda::Function").values():
+        variables = body["Properties"]["Environment"]["Variables"]
+        assert (variables["COGNITO_USER_POOL_ID"], variables["COGNITO_CLIENT_IDS"]) == ("us-east-1_Pool", "one,two")
+
+
+def test_a_pool_that_is_made_is_the_one_that_everything_uses() -> None:
+    assert (MADE.outputs["UserPoolId"], MADE.outputs["UserPoolClientId"]) == ("UserPool", "UserPoolClient")
+    schemes = MADE.properties("HttpApi")["Body"]["components"]["securitySchemes"]
+    assert schemes["Cognito"]["x-amazon-apigateway-authorizer"]["jwtConfiguration"] == {
+        "issuer": "https://cognito-idp.us-east-1.amazonaws.com/UserPool",
+        "audience": ["UserPoolClient"],
+    }
+    for body in MADE.of("AWS::Lambda::Function").values():
+        variables = body["Properties"]["Environment"]["Variables"]
+        assert (variables["COGNITO_USER_POOL_ID"], variables["COGNITO_CLIENT_IDS"]) == ("UserPool", "UserPoolClient")
+
+
+def test_a_pool_that_is_made_outlives_the_stack_and_tells_nobody_who_has_an_account() -> None:
+    pool, client = MADE.resources["UserPool"], MADE.resources["UserPoolClient"]
+    for body in (pool, client):
+        assert (body["DeletionPolicy"], body["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert pool["Properties"]["DeletionProtection"] == "ACTIVE"
+    assert pool["Properties"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert client["Properties"]["PreventUserExistenceErrors"] == "ENABLED"
+    assert client["Properties"]["EnableTokenRevocation"] is True
+
+
+def test_tokens_live_an_hour_at_most() -> None:
+    client = MADE.properties("UserPoolClient")
+    assert client["TokenValidityUnits"] == {"AccessToken": "minutes", "IdToken": "minutes", "RefreshToken": "days"}
+    assert 5 <= client["AccessTokenValidity"] <= 60
+    assert 5 <= client["IdTokenValidity"] <= 60
+
+
+def test_no_password_goes_to_cognito_but_with_aws_credentials_or_srp() -> None:
+    flows = set(MADE.properties("UserPoolClient")["ExplicitAuthFlows"])
+    assert flows == {"ALLOW_USER_SRP_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
+
+
+def test_passwords() -> None:
+    policy = MADE.properties("UserPool")["Policies"]["PasswordPolicy"]
+    assert policy["MinimumLength"] >= 12
+    assert all(policy[f"Require{kind}"] is True for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
+
+
+def test_the_group_of_admins_is_the_one_that_the_handlers_ask_for() -> None:
+    assert MADE.properties("AdminsGroup")["GroupName"] == ADMINS
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"), [("", "k9-similarity-dev-000000000000"), ("my-own-bucket", "my-own-bucket")]
+)
+def test_the_bucket_has_the_name_that_is_given(stated: str, name: str) -> None:
+    made = stack(Deployment("dev", parameters={"BucketName": stated}))
+    assert made.properties("SimilarityBucket")["BucketName"] == name
+    assert made.outputs["SimilarityBucketName"] == name
+    variables = made.properties("GetProfileFunction")["Environment"]["Variables"]
+    assert variables["SIMILARITY_BUCKET"] == name
+
+
+def test_mail_is_sent_only_where_there_is_an_address() -> None:
+    assert "AlarmSubscription" not in GIVEN.resources
+    made = stack(Deployment("dev", parameters={"AlarmEmail": "on-call@example.com"}))
+    assert made.properties("AlarmSubscription") == {
+        "TopicArn": "AlarmTopic",
+        "Protocol": "email",
+        "Endpoint": "on-call@example.com",
+    }
+
+
+def test_there_is_a_budget_only_where_there_is_a_limit() -> None:
+    assert "Budget" not in GIVEN.resources
+    made = stack(Deployment("dev", parameters={"MonthlyBudget": "250"}))
+    budget = made.properties("Budget")
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": "250", "Unit": "USD"}
+    told = [item["Subscribers"] for item in budget["NotificationsWithSubscribers"]]
+    assert told == [[{"SubscriptionType": "SNS", "Address": "AlarmTopic"}]] * 2
+
+
+def test_what_a_deployment_is_told_afterwards() -> None:
+    assert GIVEN.outputs.keys() >= {"ApiUrl", "UserPoolId", "UserPoolClientId", "DashboardUrl", "WorkerDeadLettersUrl"}
+    assert GIVEN.outputs["ApiUrl"] == "https://HttpApi.execute-api.us-east-1.amazonaws.com"
