@@ -24,6 +24,9 @@ class Scope:
     aws_calls: int = 0
     retries: int = 0
     consumed_capacity: float = 0.0
+    ownership_refusals: int = 0
+    """Rows of others that were asked for by their id. The caller is told that there is no such row; operators count."""
+
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count_call(self, retries: int) -> None:
@@ -31,6 +34,10 @@ class Scope:
         with self._lock:
             self.aws_calls += 1
             self.retries += retries
+
+    def count_ownership_refusal(self) -> None:
+        with self._lock:
+            self.ownership_refusals += 1
 
     def count_capacity(self, units: float) -> None:
         with self._lock:

@@ -60,6 +60,7 @@ def log_request(
         "caller": caller,
         "aws_calls": scope.aws_calls,
         "retries": scope.retries,
+        **({"ownership_refusals": scope.ownership_refusals} if scope.ownership_refusals else {}),
         **details,
         **_metrics(route, status, milliseconds, scope),
     }

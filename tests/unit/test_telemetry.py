@@ -205,3 +205,17 @@ class TestFailures:
 
 def test_one_logger_per_process() -> None:
     assert get_logger() is get_logger()
+
+
+def test_a_request_for_anothers_row_is_counted_and_one_for_a_missing_row_is_not(
+    manager: DatabaseManager, alice: Api, bob: Api, logged: Logged
+) -> None:
+    """The answers are the same; the log, from which an alarm is made, tells them apart."""
+    path = bob.post("/reports", {"title": "Bob's"}).headers["Location"]
+    requests = [("GET", None), ("PATCH", {"title": "Mine"}), ("DELETE", None)]
+    for method, body in requests:
+        assert alice.request(method, path, body).status == 404
+        assert alice.request(method, "/reports/none", body).status == 404
+        assert bob.get(path).status == 200
+    counted = [record.get("ownership_refusals") for record in logged.records()[1:]]
+    assert counted == [1, None, None] * len(requests)

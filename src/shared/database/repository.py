@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from .attributes import Row, from_item, to_item
 from .manager import DatabaseManager, default_manager
-from .writes import BOOKKEEPING, FIRST_VERSION, Target
+from .writes import BOOKKEEPING, FIRST_VERSION, Target, note_foreign_row
 
 S = TypeVar("S", bound="Repository")
 P = ParamSpec("P")
@@ -48,7 +48,10 @@ class Repository:
         """
         answer = self._manager.call("get_item", TableName=target.table, Key=to_item(target.key), ConsistentRead=True)
         item = answer.get("Item")
-        if item is None or item.get("user_id") != {"S": target.user_id}:
+        if item is None:
+            raise target.missing()
+        if item.get("user_id") != {"S": target.user_id}:
+            note_foreign_row()
             raise target.missing()
         return from_item(item)
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..errors import Conflict, FieldError, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
 from ..models.fields import new_id, now, parse_timestamp, timestamp
+from ..scope import current_scope
 from . import conditions
 from .attributes import Row, from_item, to_attribute, to_item
 from .conditions import REGISTER, Condition
@@ -207,6 +208,7 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
     except ConditionRefused as refusal:
         if refusal.row is not None and _is_owned(refusal.row, target):
             raise target.stale() from refusal
+        _note_if_foreign(refusal.row, target)
         if not refusal.may_have_been_applied:
             raise target.missing() from refusal
         if versions is not None:
@@ -298,6 +300,7 @@ def _refusing_row(refusal: ConditionRefused, target: Target, terms: Terms, *, ma
     may_be_dead = makes_rows and terms.versions is None
     if row is not None and _is_owned(row, target) and (may_be_dead or is_live(row) or has_made(row, terms.write)):
         return row
+    _note_if_foreign(row, target)
     if refusal.may_have_been_applied:
         raise OutcomeUnknown from refusal
     if not makes_rows:
@@ -317,6 +320,18 @@ def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, targ
     if terms.versions is not None and row.get("version", FIRST_VERSION) not in terms.versions:
         raise target.stale() from refusal
     return terms.guard is not None and terms.guard.is_settled(row)
+
+
+def note_foreign_row() -> None:
+    """Count a request for another user's row, which the answer does not tell from a missing one."""
+    scope = current_scope()
+    if scope:
+        scope.count_ownership_refusal()
+
+
+def _note_if_foreign(row: Row | None, target: Target) -> None:
+    if row is not None and not _is_owned(row, target):
+        note_foreign_row()
 
 
 def is_live(row: Row) -> bool:
