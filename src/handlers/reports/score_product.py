@@ -2,12 +2,10 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository, ReportRepository
-from shared.errors import FieldError, InvalidRequest, NotFound
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, ProductScore, ScoreQuery
 from shared.models.report import ReportId
-from shared.models.vector import Vector
-from shared.similarity.search import require_comparable, score
+from shared.similarity.search import reference_vector, require_comparable, score
 
 from ..embeddings.catalogues import owner_to_read
 from .reference import reference_product_id
@@ -23,8 +21,7 @@ def handler(caller: Caller, report_id: ReportId, product_id: EmbeddedProductId, 
     reference_id = reference_product_id(report, _POINTER)
     dimension = ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     product = EmbeddingRepository.get_embedding(product_id, owner, query.model_version)
-    reference = _reference_vector(reference_id, owner, query.model_version)
-    require_comparable(reference, dimension, _POINTER)
+    reference = reference_vector(reference_id, owner, query.model_version, dimension, _POINTER)
     require_comparable(product.embedding_vector, dimension, "/path/product_id")
     return ProductScore(
         product_id=product_id,
@@ -35,11 +32,3 @@ def handler(caller: Caller, report_id: ReportId, product_id: EmbeddedProductId, 
         is_favorite=product_id in report.favorites,
         embedding_vector=product.embedding_vector.tolist() if query.include_vectors else None,
     )
-
-
-def _reference_vector(product_id: str, owner: str, model_version: str) -> Vector:
-    try:
-        return EmbeddingRepository.get_embedding(product_id, owner, model_version).embedding_vector
-    except NotFound as error:
-        reason = "the report's reference is no product of this catalogue under that model_version"
-        raise InvalidRequest("The reference product is unknown.", errors=[FieldError(_POINTER, reason)]) from error

@@ -10,15 +10,22 @@ from botocore.parsers import ResponseParserError
 
 from ..errors import TooManyRequests, Unavailable
 from ..scope import current_scope
-from .attempts import Attempts, current_attempts
+from .attempts import Attempts, TooLateToSend, current_attempts
 
 CallError = ClientError | BotoCoreError | ResponseParserError
 CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 THROTTLES = frozenset(
-    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
 _PASSING = frozenset({"RequestTimeout", "RequestTimeoutException"})
-_NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError)
+NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError, TooLateToSend)
 
 
 @contextmanager
@@ -49,7 +56,7 @@ def raise_translated(error: CallError, kind: str) -> NoReturn:
             raise TooManyRequests from error
         if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or code in _PASSING:
             raise no_answer(kind) from error
-    if isinstance(error, _NO_ANSWERS):
+    if isinstance(error, NO_ANSWERS):
         raise no_answer(kind) from error
     raise error
 

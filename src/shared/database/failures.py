@@ -2,19 +2,16 @@
 
 from typing import NoReturn, cast
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from ..errors import OutcomeUnknown, PayloadTooLarge, TooManyRequests, Unavailable
+from ..errors import OutcomeUnknown, PayloadTooLarge, TooManyRequests
 from .attempts import Attempts, TooLateToSend
 from .attributes import Item, Row, from_item
+from .calls import NO_ANSWERS, THROTTLES, no_answer
 
-_THROTTLES = frozenset(
-    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException", "Throttling"}
-)
 _ITEM_TOO_LARGE = "maximum allowed size"
-_NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError, TooLateToSend)
+_KIND = "database"
 
 
 class ConditionRefused(Exception):
@@ -34,10 +31,10 @@ def raise_client_error(error: ClientError, attempts: Attempts, *, is_write: bool
         raise ConditionRefused(from_item(item) if item else None, attempts) from error
     if is_write and attempts.may_have_been_applied:
         raise OutcomeUnknown from error  # whatever the last try was told, an earlier one may have done it
-    if code in _THROTTLES:
+    if code in THROTTLES:
         raise TooManyRequests from error
     if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-        raise _no_answer() from error
+        raise no_answer(_KIND) from error
     if code == "ValidationException" and _ITEM_TOO_LARGE in error.response["Error"].get("Message", ""):
         raise PayloadTooLarge(
             "Together with what is already kept, this is more than one item can hold (400 KB)."
@@ -51,10 +48,6 @@ def raise_transport_error(
     """Raise what a call without a usable answer means: 503, or the error itself where no call could be made at all."""
     if is_write and (attempts.may_have_been_applied or isinstance(error, ResponseParserError)):
         raise OutcomeUnknown from error
-    if isinstance(error, _NO_ANSWERS):
-        raise _no_answer() from error
+    if isinstance(error, NO_ANSWERS):
+        raise no_answer(_KIND) from error
     raise error
-
-
-def _no_answer() -> Unavailable:
-    return Unavailable("The database does not answer. Nothing was changed; try again later.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from .fields import PatchModel, ProductId, RequestModel, ResponseModel, Timestamp, now
+from .fields import PatchModel, ProductId, QueryModel, RequestModel, ResponseModel, Timestamp, now
 from .filters import FilterDocument
 from .json_value import JsonObject, storable_within
 from .vector import MAX_DIMENSION, Vector
@@ -133,10 +133,8 @@ class UpdateProduct(PatchModel):
     product: Product = Field(default_factory=dict)
 
 
-class EmbeddingKey(BaseModel):
+class EmbeddingKey(QueryModel):
     """The query that says which of a product's embeddings is meant."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     model_version: ModelVersion
     catalogue: Catalogue = "own"
@@ -162,10 +160,8 @@ class ReadNeighbors(EmbeddingKey):
     limit: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = MAX_TOP_K
 
 
-class ListModels(BaseModel):
+class ListModels(QueryModel):
     """The query of `GET /embeddings/models`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     catalogue: Catalogue = "own"
 

@@ -33,6 +33,12 @@ class PatchModel(RequestModel):
         return self
 
 
+class QueryModel(BaseModel):
+    """A query: values come as text, and are converted; no name that is not declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
 class ResponseModel(BaseModel):
     """A response body, built from values that are known to be valid."""
 

@@ -9,6 +9,7 @@ from .fields import (
     Name,
     PatchModel,
     ProductId,
+    QueryModel,
     RequestModel,
     ResponseModel,
     Timestamp,
@@ -115,10 +116,8 @@ class Favorites(ResponseModel):
         return cls.model_construct(favorites=sorted(row.favorites), version=row.version)
 
 
-class ListReports(BaseModel):
+class ListReports(QueryModel):
     """The query of `GET /reports`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
     cursor: Annotated[str, Field(max_length=1024)] | None = None

@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from ..database.index_rows import IndexRow
+from ..models.embedding import Metric
 from ..models.json_text import loads
 from ..models.vector import Vector
 from .diversity import pool_size, select
-from .metrics import Metric
 from .parts import Part, StreamedPart, compacted, cut
 from .query import Hit, Query
 from .scan import Found, Scan

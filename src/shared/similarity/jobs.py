@@ -9,7 +9,7 @@ from ..database.embeddings import EmbeddingRepository
 from ..database.model_versions import ModelVersionRepository
 from ..errors import ApiError, Unavailable
 from .builder import SnapshotBuilder
-from .lease import take_lease
+from .lease import Taken, take_lease
 from .manifest import Manifest, SegmentRef
 from .matrix import MatrixStore
 from .matrix_build import build
@@ -29,10 +29,13 @@ def refresh_snapshot(
 ) -> None:
     """`build_snapshot`, unless somebody does so right now, or one was begun since this was asked for.
 
-    Many processes find at the same time that a snapshot is due, and each asks.
+    Many processes find at the same time that a snapshot is due, and each asks. Raises Unavailable where a full one
+    cannot begin yet, since only a lesser one is being built; Lambda tries again in a minute.
     """
-    lease = take_lease(objects, owner, model_version)
-    if lease is None:
+    lease = take_lease(objects, owner, model_version, is_full=full)
+    if isinstance(lease, Taken):
+        if full and not lease.is_full:
+            raise Unavailable("Another snapshot is being built.")
         return
 
     def check_and_renew() -> None:

@@ -5,9 +5,11 @@ Two builds at once would do no harm, as only one can publish; but each reads as 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..errors import ApiError
 from ..models.fields import parse_timestamp, timestamp
 from .objects import ObjectChanged, ObjectStore, object_prefix
 
@@ -27,48 +29,69 @@ class Lease:
 
     _objects: ObjectStore
     _key: str
+    _is_full: bool
     _etag: str
     _until: datetime
     _clock: Clock
 
     def renew(self) -> None:
-        """Keep it, once half of the time is up. One that another took over meanwhile is theirs: both may go on."""
+        """Keep it, once half of the time is up; where that fails, the next check tries again.
+
+        One that another took over meanwhile is theirs, and both may go on.
+        """
         if self._clock() < self._until - DURATION / 2:
             return
-        try:
-            until = self._clock() + DURATION
-            self._etag = self._objects.put(self._key, _body(until), if_match=self._etag)
+        until = self._clock() + DURATION
+        with suppress(ApiError, ObjectChanged):
+            self._etag = self._objects.put(self._key, _body(until, self._is_full), if_match=self._etag)
             self._until = until
-        except ObjectChanged:
-            self._until = datetime.max.replace(tzinfo=UTC)
 
     def release(self) -> None:
-        """Let others build; a lease that was taken over is not this one's to end."""
-        if self._until != datetime.max.replace(tzinfo=UTC):
-            self._objects.delete([self._key])
+        """Let others build. One that has run out may be another's by now, and ends by itself."""
+        if self._clock() < self._until:
+            with suppress(ApiError):
+                self._objects.delete([self._key])
 
 
-def take_lease(objects: ObjectStore, owner: str, model_version: str, clock: Clock = _utc_now) -> Lease | None:
-    """The lease, or None where another has it. Raises what ObjectStore raises."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another has the lease; `is_full` tells what they build."""
+
+    is_full: bool
+
+
+def take_lease(
+    objects: ObjectStore, owner: str, model_version: str, *, is_full: bool, clock: Clock = _utc_now
+) -> Lease | Taken:
+    """The lease, unless another has it. Raises what ObjectStore raises."""
     key = f"{object_prefix(owner, model_version)}building.json"
     stored = objects.get(key)
-    if stored is not None and clock() < _until(stored.body):
-        return None
-    until = clock() + DURATION
+    held = None if stored is None else _read(stored.body)
+    # One that claims more than its time is of a clock that was wrong.
+    if held is not None and clock() < held.until <= clock() + DURATION:
+        return Taken(held.is_full)
+    until, etag = clock() + DURATION, stored.etag if stored else None
     try:
-        etag = objects.put(key, _body(until), if_match=stored.etag if stored else None, if_absent=stored is None)
+        etag = objects.put(key, _body(until, is_full), if_match=etag, if_absent=etag is None)
     except ObjectChanged:
-        return None
-    return Lease(objects, key, etag, until, clock)
+        return Taken(is_full)
+    return Lease(objects, key, is_full, etag, until, clock)
 
 
-def _body(until: datetime) -> bytes:
-    return json.dumps({"until": timestamp(until)}).encode()
+@dataclass(frozen=True, slots=True)
+class _Held:
+    until: datetime
+    is_full: bool
 
 
-def _until(body: bytes) -> datetime:
-    """What is damaged has run out."""
+def _body(until: datetime, is_full: bool) -> bytes:
+    return json.dumps({"until": timestamp(until), "full": is_full}).encode()
+
+
+def _read(body: bytes) -> _Held | None:
+    """None for what is damaged, which holds nobody off."""
     try:
-        return parse_timestamp(json.loads(body)["until"])
+        stated = json.loads(body)
+        return _Held(parse_timestamp(stated["until"]), bool(stated["full"]))
     except (ValueError, KeyError, TypeError):
-        return datetime.min.replace(tzinfo=UTC)
+        return None

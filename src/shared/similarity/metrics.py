@@ -1,4 +1,7 @@
-"""The three metrics: scores in float64, higher is better in each, and bounds of a score from bounds of the cosine."""
+"""The three metrics: scores in float64, higher is better in each, and bounds of a score from bounds of the cosine.
+
+cosine: x.q / (|x| |q|), within -1 and 1. dot: x.q. euclidean: the negated distance -|x - q|, at most 0.
+"""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -6,8 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Metric = Literal["cosine", "dot", "euclidean"]
-"""cosine: x.q / (|x| |q|), within -1 and 1. dot: x.q. euclidean: the negated distance -|x - q|, at most 0."""
+from ..models.embedding import Metric
 
 Side = Literal[-1, 1]
 Float32s = npt.NDArray[np.float32]

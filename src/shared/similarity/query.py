@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from ..models.embedding import Metric
 from ..models.filters import Filter
 from ..models.json_value import JsonObject
 from ..models.vector import Vector
-from .metrics import Float32s, Metric
+from .metrics import Float32s
 
 
 @dataclass(frozen=True, eq=False, slots=True)

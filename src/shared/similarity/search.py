@@ -34,7 +34,8 @@ def search(owner: str, options: SearchOptions, reference: Reference) -> list[Hit
     """
     dimension = ModelVersionRepository.require_dimension(owner, options.model_version, "/body/model_version")
     if reference.vector is None:
-        vector = _vector_of(owner, options.model_version, reference, dimension)
+        product_id = reference.product_id or ""
+        vector = reference_vector(product_id, owner, options.model_version, dimension, reference.pointer)
     else:
         vector = reference.vector
         check_dimension(vector.dimension, dimension, options.model_version)
@@ -65,14 +66,15 @@ def require_comparable(vector: Vector, dimension: int, pointer: str) -> None:
         raise InvalidRequest("The stored vector cannot be compared.", errors=[FieldError(pointer, reason)])
 
 
-def _vector_of(owner: str, model_version: str, reference: Reference, dimension: int) -> Vector:
-    product_id = reference.product_id or ""
+def reference_vector(product_id: str, owner: str, model_version: str, dimension: int, pointer: str) -> Vector:
+    """The stored vector of the product that others are compared with.
+
+    Raises InvalidRequest, at the member that names it, for one that there is not, and as `require_comparable`.
+    """
     try:
         vector = EmbeddingRepository.get_embedding(product_id, owner, model_version).embedding_vector
     except NotFound as error:
         reason = "is no product of this catalogue under that model_version"
-        raise InvalidRequest(
-            "The reference product is unknown.", errors=[FieldError(reference.pointer, reason)]
-        ) from error
-    require_comparable(vector, dimension, reference.pointer)
+        raise InvalidRequest("The reference product is unknown.", errors=[FieldError(pointer, reason)]) from error
+    require_comparable(vector, dimension, pointer)
     return vector
