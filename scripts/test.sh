@@ -16,4 +16,6 @@ cd "$K9_ROOT"
 if [[ $# -gt 0 ]]; then
   exec .venv/bin/python -m pytest "$@"
 fi
-exec .venv/bin/python -m pytest --cov --cov-report=term
+# On two processors it takes half the time. The processes must collect the tests in one order, sets of parameters too.
+export PYTHONHASHSEED=0
+exec .venv/bin/python -m pytest --cov --cov-report=term --numprocesses 2 --dist loadfile

@@ -11,6 +11,7 @@ from shared import tasks
 from shared.auth import reset_verifier
 from shared.config import get_settings
 from shared.database.manager import DatabaseManager, default_manager
+from shared.similarity.asking import default_asker
 from shared.similarity.cache import default_cache
 from shared.similarity.objects import default_objects
 from shared.telemetry import get_logger
@@ -30,6 +31,7 @@ def forget() -> None:
     tasks._lambda_client.cache_clear()
     default_objects.cache_clear()
     default_cache.cache_clear()
+    default_asker.cache_clear()
     get_logger.cache_clear()
     reset_verifier()
 

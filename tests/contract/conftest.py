@@ -10,6 +10,7 @@ import pytest
 from shared.config import Settings
 from shared.database import (
     DatabaseManager,
+    DBProductEmbedding,
     EmbeddingRepository,
     ModelVersionRepository,
     ReportRepository,
@@ -17,6 +18,11 @@ from shared.database import (
 )
 from shared.similarity.objects import ObjectStore
 from tests.support.engines import NAMES, Engine, dynoxide_engine, ministack_engine, moto_engine
+
+
+def as_read(stored: DBProductEmbedding) -> DBProductEmbedding:
+    """What a read gives of it: whether it was new is told by its store alone."""
+    return stored.model_copy(update={"is_new": False})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

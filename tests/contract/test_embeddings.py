@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from shared.database import DatabaseManager, DBProductEmbedding, EmbeddingRepository, Terms, WriteId
+from shared.database import (
+    DatabaseManager,
+    DBProductEmbedding,
+    EmbeddingRepository,
+    ModelVersionRepository,
+    Terms,
+    WriteId,
+)
 from shared.database.attributes import from_item, to_item
 from shared.database.embedding_deletion import delete_step
 from shared.database.embeddings import TOMBSTONE_SECONDS
@@ -28,7 +35,9 @@ from shared.models import json_text
 from shared.models.fields import now
 from shared.models.filters import parse_filter
 from shared.models.vector import Vector
+from tests.contract.conftest import as_read
 from tests.contract.differences import MOTO_IS_NOT_ATOMIC, unlike
+from tests.support.engines import Engine
 from tests.support.faults import requests_sent
 
 MODEL = "model-1"
@@ -117,7 +126,7 @@ class TestStoring:
         assert (stored.version, stored.is_new, stored.vector_dimension) == (1, True, 2)
         assert stored.product == {"price": 249.99}
         assert stored.embedding_vector.tolist() == [1, -2.5]
-        assert embeddings.get_embedding("p", alice, MODEL) == stored
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(stored)
 
     def test_another_replaces_it_whole(self, embeddings: EmbeddingRepository, alice: str) -> None:
         first = embeddings.store_embedding(embedding(alice, "p", 1, 2, product={"a": 1}))
@@ -170,7 +179,7 @@ class TestStoring:
         assert [other.version for other in others] == [1, 1]
         for owner, model in ((bob, MODEL), (alice, "model-2")):
             embeddings.delete_embedding("p", owner, model)
-        assert embeddings.get_embedding("p", alice, MODEL) == mine
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(mine)
         assert listed(embeddings, alice, 10) == ["p"]
         for operation in (embeddings.get_embedding, embeddings.delete_embedding):
             with pytest.raises(NotFound):
@@ -245,7 +254,7 @@ class TestDeleting:
         assert again.created_at == again.updated_at > first.updated_at
         assert (again.version, again.product) == (3, {})
         assert not {"deleted_at", "expires_at"} & stored_row(manager, alice).keys()
-        assert embeddings.get_embedding("p", alice, MODEL) == again
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(again)
         assert embeddings.store_embedding(embedding(alice)).created_at == again.created_at
 
     def test_a_delete_keeps_to_the_version(self, embeddings: EmbeddingRepository, alice: str) -> None:
@@ -305,12 +314,31 @@ class TestVersionsOfAStore:
         for versions in ([2], []):
             with pytest.raises(PreconditionFailed):
                 embeddings.store_embedding(embedding(alice, "p", 9, 9), Terms(versions=versions))
-        assert embeddings.get_embedding("p", alice, MODEL) == stored
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(stored)
 
     def test_a_missing_row_has_none(self, embeddings: EmbeddingRepository, alice: str) -> None:
         with pytest.raises(PreconditionFailed):
             embeddings.store_embedding(embedding(alice), Terms(versions=[1]))
         assert changes(embeddings, alice) == []
+
+    @pytest.mark.parametrize("versions", [[1], [1, 2, 3], []])
+    def test_a_missing_model_version_has_none_and_is_not_made(
+        self, engine: Engine, embeddings: EmbeddingRepository, alice: str, versions: list[int]
+    ) -> None:
+        """Nor is its dimension fixed, for any process."""
+        with pytest.raises(PreconditionFailed):
+            embeddings.store_embedding(embedding(alice), Terms(versions=versions))
+        assert ModelVersionRepository(engine.manager()).list_model_versions(alice) == {}
+        assert embeddings.store_embedding(embedding(alice, "p", 1, 2, 3)).is_new
+        assert ModelVersionRepository(engine.manager()).list_model_versions(alice) == {MODEL: 3}
+
+    def test_another_dimension_is_told_before_the_version(self, embeddings: EmbeddingRepository, alice: str) -> None:
+        stored = embeddings.store_embedding(embedding(alice))
+        for versions in ([1], [2]):
+            with pytest.raises(InvalidRequest) as refused:
+                embeddings.store_embedding(embedding(alice, "p", 1, 2, 3), Terms(versions=versions))
+            assert [fault.pointer for fault in refused.value.errors] == ["/body/embedding_vector"]
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(stored)
 
     def test_a_tombstone_has_none(self, embeddings: EmbeddingRepository, alice: str) -> None:
         embeddings.store_embedding(embedding(alice))
@@ -342,8 +370,26 @@ class TestRepeats:
     def test_of_a_store_that_others_changed(self, embeddings: EmbeddingRepository, alice: str, terms: Terms) -> None:
         embeddings.store_embedding(embedding(alice), terms)
         theirs = embeddings.update_product("p", alice, MODEL, {"theirs": 1})
-        assert embeddings.store_embedding(embedding(alice), terms) == theirs
+        again = embeddings.store_embedding(embedding(alice), terms)
+        assert (as_read(again), again.is_new) == (theirs, True)
         assert embeddings.get_embedding("p", alice, MODEL) == theirs
+
+    def test_of_a_store_that_others_replaced(self, embeddings: EmbeddingRepository, alice: str, terms: Terms) -> None:
+        """It made the row all the same; it is theirs that replaced it, whoever asks."""
+        given = Terms(WriteId(fingerprint="a" * 32))
+        embeddings.store_embedding(embedding(alice), terms)
+        for _ in range(2):
+            assert not embeddings.store_embedding(embedding(alice, "p", 3, 4), given).is_new
+            again = embeddings.store_embedding(embedding(alice), terms)
+            assert (again.is_new, again.version, again.embedding_vector.tolist()) == (True, 2, [3, 4])
+
+    def test_of_a_store_over_a_tombstone(self, embeddings: EmbeddingRepository, alice: str, terms: Terms) -> None:
+        embeddings.store_embedding(embedding(alice))
+        embeddings.delete_embedding("p", alice, MODEL)
+        for version in (3, 4, 5):
+            again = embeddings.store_embedding(embedding(alice), terms)
+            assert (again.is_new, again.version) == (True, version)
+            embeddings.update_product("p", alice, MODEL, {"n": version})
 
     def test_of_a_store_that_was_deleted_since(
         self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str, terms: Terms
@@ -400,7 +446,7 @@ class TestRepeats:
         embeddings.delete_embedding("p", alice, MODEL, terms)
         again = embeddings.store_embedding(embedding(alice, "p", 7, 8))
         embeddings.delete_embedding("p", alice, MODEL, terms)
-        assert embeddings.get_embedding("p", alice, MODEL) == again
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(again)
 
     def test_with_other_content_is_refused(
         self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str, terms: Terms
@@ -477,8 +523,12 @@ class TestPages:
         rest = embeddings.list_embeddings(alice, MODEL, 2, half.next_cursor, newest_first=newest_first)
         assert (len(rest.embeddings), rest.next_cursor) == (2, None)
 
-    def test_tombstones_alone_are_no_endless_walk(self, embeddings: EmbeddingRepository, alice: str) -> None:
+    def test_tombstones_alone_are_no_endless_walk(
+        self, embeddings: EmbeddingRepository, alice: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A page may be empty and have a successor: the walk goes on, and ends."""
+        monkeypatch.setattr("shared.database.embeddings._MOST_ROWS", 2)
+        monkeypatch.setattr("shared.database.embeddings._MAX_PAGES", 10)
         for number in range(22):
             embeddings.store_embedding(embedding(alice, f"p{number}"))
             embeddings.delete_embedding(f"p{number}", alice, MODEL)
@@ -486,6 +536,21 @@ class TestPages:
         assert page.embeddings == []
         assert page.next_cursor is not None
         assert listed(embeddings, alice, 1) == []
+
+    def test_many_tombstones_in_the_way_take_few_calls(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str
+    ) -> None:
+        """Each page of the table may be twice as long as the one before."""
+        ids = [f"p{number}" for number in range(60)]
+        embeddings.store_embedding(embedding(alice, "first"))
+        embeddings.store_embeddings([embedding(alice, product_id) for product_id in ids])
+        for product_id in ids:
+            embeddings.delete_embedding(product_id, alice, MODEL)
+        with requests_sent(manager) as sent:
+            page = embeddings.list_embeddings(alice, MODEL, 1)
+        assert [row.product_id for row in page.embeddings] == ["first"]
+        assert [parameters["Limit"] for _, parameters in sent[:5]] == [2, 4, 8, 16, 32]
+        assert len(sent) <= 6
 
     def test_an_unknown_model_is_an_empty_last_page(self, embeddings: EmbeddingRepository, alice: str) -> None:
         page = embeddings.list_embeddings(alice, "never", 20)
@@ -496,10 +561,10 @@ class TestPages:
     def test_without_vectors_all_else_is_there(self, embeddings: EmbeddingRepository, alice: str) -> None:
         stored = embeddings.store_embedding(embedding(alice, "p", 1, 2, 3, product={"a": [1]}))
         (shown,) = embeddings.list_embeddings(alice, MODEL, include_vectors=False).embeddings
-        assert shown == stored.model_copy(update={"embedding_vector": Vector(b"")})
+        assert shown == as_read(stored).model_copy(update={"embedding_vector": Vector(b"")})
         assert shown.vector_dimension == 3
         (whole,) = embeddings.list_embeddings(alice, MODEL).embeddings
-        assert whole == stored
+        assert whole == as_read(stored)
 
     def test_vectors_are_not_read_where_they_are_not_wanted(
         self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str
@@ -665,6 +730,57 @@ class TestRowsOfAnotherOrigin:
             {}
         ]
 
+    def test_whose_they_are_is_known_from_their_key(
+        self, embeddings: EmbeddingRepository, alice: str, put: Put
+    ) -> None:
+        """As the model version is, and both whatever else the row says of them."""
+        put("bare", model_version=None)
+        put("other", model_version="elsewhere")
+        for include_vectors in (True, False):
+            page = embeddings.list_embeddings(alice, MODEL, include_vectors=include_vectors)
+            assert {(row.user_id, row.model_version) for row in page.embeddings} == {(alice, MODEL)}
+        assert {row.model_version for row in embeddings.get_embeddings_by_model(alice, MODEL)} == {MODEL}
+        assert embeddings.get_embedding("other", alice, MODEL).model_version == MODEL
+        step = delete_step(embeddings, alice, MODEL, parse_filter({}))
+        assert (step.examined, step.deleted, step.continuation) == (2, 2, None)
+        assert listed(embeddings, alice, 10) == []
+
+    def test_one_that_names_no_owner_or_another_is_nobodys(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str, bob: str, put: Put
+    ) -> None:
+        """In every read of the index, and in each of one row."""
+        stored = embeddings.store_embedding(embedding(alice, "mine"))
+        for number in range(6):
+            put(f"a{number}", user_id=None, updated_at="2025-01-01T00:00:00.000000Z")
+            put(f"z{number}", user_id=bob if number % 2 else None, updated_at=LATER)
+        for limit, newest_first in itertools.product((1, 2, 100), (True, False)):
+            assert listed(embeddings, alice, limit, newest_first=newest_first) == ["mine"]
+        assert [row.product_id for row in embeddings.get_embeddings_by_model(alice, MODEL)] == ["mine"]
+        assert [row.product_id for row in changes(embeddings, alice)] == ["mine"]
+        assert [row.product_id for row in changes(embeddings, alice, stored.updated_at)] == ["mine"]
+        assert list(embeddings.changed_ids_since(alice, MODEL, None)) == [("mine", True)]
+        assert embeddings.last_change(alice, MODEL) == stored.updated_at
+        before = [stored_row(manager, alice, product_id) for product_id in ("a0", "z0", "z1")]
+        step = delete_step(embeddings, alice, MODEL, parse_filter({}))
+        assert (step.examined, step.deleted, step.continuation) == (1, 1, None)
+        for product_id in ("a0", "z0", "z1"):
+            with pytest.raises(NotFound):
+                embeddings.get_embedding(product_id, alice, MODEL)
+        assert [stored_row(manager, alice, product_id) for product_id in ("a0", "z0", "z1")] == before
+
+    def test_the_dimension_that_they_do_not_state(
+        self, engine: Engine, embeddings: EmbeddingRepository, alice: str, put: Put
+    ) -> None:
+        """Is the model version's where the vector is not read, also for a process that does not know it yet."""
+        embeddings.store_embedding(embedding(alice, "stated"))
+        put("p", embedding_vector=[1, 2.5])
+        put("odd", embedding_vector=[1, 2.5, 3])
+        for repository in (embeddings, EmbeddingRepository(engine.manager())):
+            page = repository.list_embeddings(alice, MODEL, include_vectors=False)
+            assert {row.product_id: row.vector_dimension for row in page.embeddings} == {"stated": 2, "p": 2, "odd": 2}
+            page = repository.list_embeddings(alice, MODEL, include_vectors=True)
+            assert {row.product_id: row.vector_dimension for row in page.embeddings} == {"stated": 2, "p": 2, "odd": 3}
+
     def test_they_are_changed_as_any_other(self, embeddings: EmbeddingRepository, alice: str, put: Put) -> None:
         put("p")
         changed = embeddings.update_product("p", alice, MODEL, {"a": 1}, Terms(versions=[1]))
@@ -677,6 +793,7 @@ class TestRowsOfAnotherOrigin:
         self, embeddings: EmbeddingRepository, alice: str, put: Put
     ) -> None:
         """It has been at the first version: a client that has seen that one must not overwrite what came after."""
+        embeddings.store_embedding(embedding(alice, "other"))
         put("p", created_at="2025-01-01T00:00:00.000000Z")
         stored = embeddings.store_embedding(embedding(alice, "p", 3, 4), Terms(versions=[1]))
         assert (stored.version, stored.is_new) == (2, False)

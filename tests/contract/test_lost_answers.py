@@ -28,6 +28,7 @@ from shared.database.embedding_deletion import delete_step
 from shared.errors import ApiError, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
 from shared.models.filters import parse_filter
 from shared.models.vector import Vector
+from tests.contract.conftest import as_read
 from tests.support.engines import Engine
 from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 
@@ -308,7 +309,7 @@ class TestEmbeddings:
         stored = through.store_embedding(embedding(alice, 3, 4, product={"a": 1}))
         assert proxy.fired == losses
         assert (stored.version, stored.is_new, stored.embedding_vector.tolist()) == (1, True, [3, 4])
-        assert embeddings.get_embedding("p", alice, MODEL) == stored
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(stored)
 
     @pytest.mark.parametrize("versions", [None, [1]])
     def test_a_replacement_happens_once(
@@ -335,7 +336,7 @@ class TestEmbeddings:
         stored = through.store_embedding(embedding(alice, 3, 4))
         assert proxy.fired == 2
         assert (stored.version, stored.is_new) == (3, True)
-        assert embeddings.get_embedding("p", alice, MODEL) == stored
+        assert embeddings.get_embedding("p", alice, MODEL) == as_read(stored)
 
     @pytest.mark.parametrize("losses", [1, 2])
     def test_a_patch_happens_once(
@@ -452,7 +453,8 @@ class TestEmbeddings:
         assert proxy.fired == 3
         stored = embeddings.get_embedding("p", alice, MODEL)
         assert stored.version == 1
-        assert through.store_embedding(embedding(alice, 3, 4), terms) == stored
+        repeated = through.store_embedding(embedding(alice, 3, 4), terms)
+        assert (as_read(repeated), repeated.is_new) == (stored, True)
 
     def test_a_lost_refusal_stays_a_refusal(
         self, proxy: LossyProxy, through: EmbeddingRepository, embeddings: EmbeddingRepository, alice: str
@@ -510,8 +512,9 @@ class TestEmbeddings:
         stored = {row.product_id: row for row in outcomes if isinstance(row, DBProductEmbedding)}
         found = {row.product_id: row for row in embeddings.get_embeddings_by_model(alice, MODEL)}
         assert {row.version for row in found.values()} == {1}
-        assert stored.items() <= found.items()
         assert stored
+        assert all(row.is_new for row in stored.values())
+        assert {product_id: as_read(row) for product_id, row in stored.items()}.items() <= found.items()
 
     def test_a_deletion_step_whose_answers_get_lost_deletes_once(
         self, proxy: LossyProxy, through: EmbeddingRepository, embeddings: EmbeddingRepository, alice: str

@@ -154,8 +154,24 @@ class TestForeignRows:
         """All that the client gets, and what the store was asked for."""
         with recorded(manager, default_objects()) as calls:
             answer = case.send(api, headers=headers)
-        assert_problem(answer, 404, "not-found")
+        if case.needs_a_matrix:
+            assert_problem(answer, 422, "invalid-request", pointers=["/query/model_version"])
+        else:
+            assert_problem(answer, 404, "not-found")
         return answer.without_request_id(), calls
+
+    def test_a_foreign_product_is_in_no_matrix(self, manager: DatabaseManager, alice: Api) -> None:
+        """Of a caller who has that model version, too."""
+        embed(ALICE, OTHER_PRODUCT)
+        build_matrix(ALICE)
+        case = CASES["GET", "/embeddings/similarity/{product_id}"]
+        missing = case.send(alice)
+        prepare(BOB)
+        before = everything(manager)
+        foreign = case.send(alice)
+        assert_problem(foreign, 404, "not-found")
+        assert foreign.without_request_id() == missing.without_request_id()
+        assert everything(manager) == before
 
     @pytest.mark.parametrize("case", WRITES_TO_ROW, ids=case_id)
     def test_a_write_to_a_missing_row_makes_no_ghost(self, manager: DatabaseManager, alice: Api, case: Case) -> None:
@@ -340,7 +356,8 @@ class TestCursors:
     def test_a_cursor_of_another_route(self, alice: Api, bob: Api, path: str, cursor: str) -> None:
         """A position is a time and an id in either list: it leads into the caller's own rows, or nowhere."""
         insert(BOB, str(uuid.uuid4()), title=f"{BOB} 6")
-        embed(BOB, "p6", product={"of": BOB})
+        for owner in (ALICE, BOB):
+            embed(owner, "p6", product={"of": owner})
         for other in LISTS:
             for api, owner in ((alice, ALICE), (bob, BOB)):
                 assert_own_or_refused(CASES["GET", other].send(api, query={"cursor": cursor}), owner)

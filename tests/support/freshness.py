@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,11 +28,11 @@ import numpy as np
 from handlers import worker
 from shared.database.embeddings import EmbeddingRepository
 from shared.database.manager import default_manager
-from shared.errors import ApiError
+from shared.errors import ApiError, Unavailable
 from shared.models.embedding import DBProductEmbedding
 from shared.models.filters import parse_filter
 from shared.models.vector import Vector
-from shared.similarity import builder, cache, index, jobs, loading, snapshot, summary
+from shared.similarity import asking, builder, cache, index, jobs, loading, snapshot, summary
 from shared.similarity.cache import IndexCache
 from shared.similarity.index import ModelIndex, Query, StreamedPart
 from shared.similarity.manifest import Manifest
@@ -56,7 +56,7 @@ _LIMITS = {
     "REFRESH_SECONDS": REFRESH_SECONDS,
     "REBUILD_AFTER": timedelta(seconds=2),
     "SNAPSHOT_ROWS": 50,
-    "_ASK_AGAIN_SECONDS": 1.0,
+    "ASK_AGAIN_SECONDS": 1.0,
     "SEALED_ROWS": 16,
     "SnapshotBuilder": partial(builder.SnapshotBuilder, segment_rows=SEGMENT_ROWS),
 }
@@ -179,14 +179,14 @@ def everything(parity: int | None = None) -> Query:
 
 def shrink_limits(*names: str) -> None:
     """Seconds in place of hours, and tens of rows in place of thousands; of these limits or all."""
-    for module in (builder, cache, index, jobs, loading, snapshot, summary):
+    for module in (asking, builder, cache, index, jobs, loading, snapshot, summary):
         for name, value in _LIMITS.items():
             if hasattr(module, name) and (not names or name in names):
                 setattr(module, name, value)
 
 
 class Process:
-    """What both kinds of process do: lag, and write snapshots at intervals, a quarter of them full."""
+    """What both kinds of process do: lag, and write snapshots at intervals, half of them full."""
 
     def __init__(self, name: str, folder: Path, seed: int) -> None:
         shrink_limits()
@@ -214,9 +214,13 @@ class Process:
 
     def _work(self) -> None:
         source = random.Random(self.random.random())  # noqa: S311 - repeatable
-        while not self._over.wait(source.uniform(0.2, 0.8)):
-            task = {"task": "snapshot", "owner": OWNER, "model_version": MODEL, "full": source.random() < 0.25}
-            worker.handler(task)
+        while not self._over.wait(source.uniform(0.05, 0.3)):
+            full = source.random() < 0.5
+            if source.random() < 0.5:
+                with suppress(Unavailable):  # a full one, where the other process builds a lesser one
+                    worker.handler({"task": "snapshot", "owner": OWNER, "model_version": MODEL, "full": full})
+            else:  # as for a matrix: whoever else is at it
+                jobs.build_snapshot(default_objects(), OWNER, MODEL, full=full, check=lambda: None)
 
     def _noted_build(self, *arguments: Any, full: bool = False, **options: Any) -> Manifest | None:
         outcome = "failed"

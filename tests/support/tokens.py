@@ -33,7 +33,15 @@ ALICE = "11111111-1111-4111-8111-111111111111"
 
 DEFAULT_USE: Final[TokenUse] = "id"
 
-OMIT: Final = object()
+
+class _Absent:
+    """Its name is the same in every process, as the names of tests made of it must be."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+OMIT: Final = _Absent()
 """As the value of a claim or header parameter: leave it out."""
 
 Header = Mapping[str, object]

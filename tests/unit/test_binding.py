@@ -301,6 +301,20 @@ class TestBodyPointers:
         assert pointers(refused.value) == named
         assert all(fault.message for fault in refused.value.errors)
 
+    @pytest.mark.parametrize("value", ["null", "1", '"x"', "[]", "true"])
+    def test_what_is_no_object_is_told_in_words_of_json(self, value: str) -> None:
+        """Neither Python's types nor the names of our classes."""
+        for model, text, pointer in (
+            (CreateReport, value, "/body"),
+            (StoreEmbedding, keyed(f'"embedding_vector": [1], "product": {value}'), "/body/product"),
+            (SearchEmbeddings, keyed('"filter": ' + ("[1]" if value == "null" else value)), "/body/filter"),
+            (UpdateProfile, f'{{"preferences": {"[1]" if value == "null" else value}}}', "/body/preferences"),
+        ):
+            with pytest.raises(InvalidRequest) as refused:
+                body_of(text, model)
+            told = [(fault.pointer, fault.message) for fault in refused.value.errors]
+            assert told == [(pointer, "must be a JSON object")]
+
     def test_a_storm_of_faults_is_cut(self) -> None:
         members = ", ".join(f'"m{number}": 1' for number in range(500))
         with pytest.raises(InvalidRequest) as refused:

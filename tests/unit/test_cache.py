@@ -1,6 +1,7 @@
 """The index cache: what it reads and when, what it keeps, and that no damage or lack of time makes an answer wrong."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from shared.database.index_rows import IndexRow
 from shared.database.manager import DatabaseManager
 from shared.database.model_versions import ModelVersionRepository
 from shared.errors import TooManyRequests, Unavailable
+from shared.models.embedding import Metric
 from shared.models.fields import timestamp
 from shared.models.filters import Filter, parse_filter
 from shared.scope import current_scope, request_scope
@@ -33,7 +35,6 @@ from shared.similarity.cache import IndexCache
 from shared.similarity.index import Query, StreamedPart
 from shared.similarity.loading import REBUILD_AFTER, Loader
 from shared.similarity.manifest import Manifest
-from shared.similarity.metrics import Metric
 from shared.similarity.objects import ObjectStore, default_objects, object_prefix
 from shared.similarity.snapshot import MAX_AGE, OVERLAP, SnapshotStore
 from tests.support.faults import faulty, garbled, requests_sent
@@ -161,7 +162,7 @@ class Scene:
 @pytest.fixture
 def scene(manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> Scene:
     scene = Scene(manager, default_objects())
-    monkeypatch.setattr("shared.similarity.cache.request_task", scene.asked.append)
+    monkeypatch.setattr("shared.similarity.asking.request_task", scene.asked.append)
     monkeypatch.setattr("shared.similarity.loading.SNAPSHOT_ROWS", SNAPSHOT_ROWS)
     monkeypatch.setattr(jobs, "SnapshotBuilder", partial(SnapshotBuilder, segment_rows=SEGMENT_ROWS))
     return scene
@@ -389,7 +390,9 @@ class TestAsking:
     def test_for_many_rows_one_is(self, scene: Scene) -> None:
         scene.put(*ids(SNAPSHOT_ROWS))
         found(scene.cache())
-        assert scene.asked == [{"task": "snapshot", "owner": OWNER, "model_version": MODEL, "full": False}]
+        ((task, asked_at),) = [(task, task.pop("asked_at")) for task in map(dict, scene.asked)]
+        assert task == {"task": "snapshot", "owner": OWNER, "model_version": MODEL, "full": False}
+        assert _before(timedelta(minutes=1)) < asked_at <= _before(timedelta())
         scene.work()
         assert found(scene.cache()) == right(scene)
         assert scene.asked == []
@@ -435,6 +438,26 @@ class TestAsking:
             found(cache)
         assert len(scene.asked) == 2
 
+    def test_a_full_one_that_is_due_is_asked_for_right_after_an_ordinary_one(self, scene: Scene) -> None:
+        scene.put(*ids(SNAPSHOT_ROWS))
+        scene.snapshot()
+        scene.put(*ids(SNAPSHOT_ROWS, "new"), age=timedelta())
+        cache = scene.cache()
+        found(cache)
+        assert scene.full_asked == [False]
+        scene.republish(complete_at=_before(REBUILD_AFTER + timedelta(seconds=1)))
+        cache._forget((OWNER, MODEL))
+        for _ in range(2):
+            assert found(cache) == right(scene)
+            assert scene.full_asked == [False, True]
+            cache._forget((OWNER, MODEL))
+        scene.work()
+        manifest = scene.store.read()
+        assert manifest
+        assert manifest.complete_at > _before(timedelta(minutes=1))
+        assert found(scene.cache()) == right(scene)
+        assert scene.asked == []
+
     @pytest.mark.parametrize(
         "error",
         [
@@ -452,11 +475,43 @@ class TestAsking:
         def fail(task: object) -> None:
             raise error
 
-        monkeypatch.setattr("shared.similarity.cache.request_task", fail)
+        monkeypatch.setattr("shared.similarity.asking.request_task", fail)
         scene.put(*ids(SNAPSHOT_ROWS))
         assert found(scene.cache()) == right(scene)
         (record,) = logged.records()
         assert (record["level"], record["exception"]) == ("WARNING", type(error).__name__)
+
+
+class TestClock:
+    def test_it_is_the_wall_s(self, scene: Scene) -> None:
+        cache = IndexCache(scene.objects, EmbeddingRepository(scene.manager), PLENTY)
+        assert cache._clock is time.time
+
+    @pytest.mark.parametrize("back", [0.5, 60.0, 1_000_000.0])
+    def test_where_it_is_set_back_the_index_is_read_anew(self, scene: Scene, back: float) -> None:
+        scene.put(*ids(3))
+        cache = scene.cache()
+        found(cache)
+        scene.put("new", age=timedelta())
+        scene.delete("p1")
+        scene.clock.now -= back
+        with scene.calls() as calls:
+            assert found(cache) == right(scene)
+        assert (names(calls), since(calls)) == (["GetObject", "Query"], [None])
+        with scene.calls() as calls:
+            assert found(cache) == right(scene)
+        assert calls == []
+        scene.put("newer", age=timedelta())
+        scene.clock.now += 1.1
+        assert found(cache) == right(scene)
+
+    def test_where_it_is_set_back_a_snapshot_is_asked_for_again(self, scene: Scene) -> None:
+        scene.put(*ids(SNAPSHOT_ROWS))
+        cache = scene.cache()
+        for _ in range(2):
+            found(cache)
+            scene.clock.now -= 3600
+        assert scene.full_asked == [False, False]
 
 
 class TestMemory:
@@ -758,7 +813,7 @@ class TestTime:
         monkeypatch.setenv("WORKER_FUNCTION", "k9-worker-test")
         get_settings.cache_clear()
         shared_tasks._lambda_client.cache_clear()
-        monkeypatch.setattr("shared.similarity.cache.request_task", shared_tasks.request_task)
+        monkeypatch.setattr("shared.similarity.asking.request_task", shared_tasks.request_task)
         scene.put(*ids(2 * SNAPSHOT_ROWS))
         lambda_: Any = SimpleNamespace(client=shared_tasks._lambda_client())
         pages = SNAPSHOT_ROWS // 5 + 1

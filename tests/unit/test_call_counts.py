@@ -133,10 +133,10 @@ SNAPSHOT = ["GetObject", "GetObject"]
 
 COLD: dict[Key, list[str]] = {
     ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem", "GetItem", *SNAPSHOT, "Query"],
-    ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem"],
+    ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem", "GetItem"],
     ("POST", "/embeddings"): ["GetItem", "UpdateItem"],
     ("POST", "/embeddings/batch"): ["GetItem", "UpdateItem"],
-    ("GET", "/embeddings"): ["Query"],
+    ("GET", "/embeddings"): ["GetItem", "Query"],
     ("GET", "/embeddings/{product_id}"): ["GetItem"],
     ("PATCH", "/embeddings/{product_id}"): ["UpdateItem"],
     ("DELETE", "/embeddings/{product_id}"): ["UpdateItem"],
@@ -145,15 +145,17 @@ COLD: dict[Key, list[str]] = {
     ("POST", "/embeddings/search"): ["GetItem", "GetItem", *SNAPSHOT, "Query"],
     ("POST", "/embeddings/similarity"): ["GetItem", "GetObject", "PutObject", "Query"],
     ("GET", "/embeddings/similarity"): ["GetItem", "GetObject", "Query"],
-    ("GET", "/embeddings/similarity/{product_id}"): ["GetObject", "GetObject", "GetObject", "BatchGetItem"],
+    ("GET", "/embeddings/similarity/{product_id}"): ["GetItem", "GetObject", "GetObject", "GetObject", "BatchGetItem"],
 }
 """In a process that has read nothing yet."""
 
 WARM: dict[Key, list[str]] = {
     **COLD,
     ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem"],
+    ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem"],
     ("POST", "/embeddings"): ["UpdateItem"],
     ("POST", "/embeddings/batch"): ["UpdateItem"],
+    ("GET", "/embeddings"): ["Query"],
     ("POST", "/embeddings/delete"): ["Query", "UpdateItem"],
     ("POST", "/embeddings/search"): ["GetItem"],
     ("POST", "/embeddings/similarity"): ["GetObject", "PutObject", "Query"],

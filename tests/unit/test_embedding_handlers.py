@@ -2,6 +2,8 @@
 
 import json
 import math
+import struct
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +16,14 @@ from moto.core.models import botocore_stubber
 from shared import tasks
 from shared.config import ConfigurationError, get_settings
 from shared.database import DatabaseManager, EmbeddingRepository
+from shared.database.attributes import to_item
+from shared.errors import ApiError, TooManyRequests, Unavailable
 from shared.models.embedding import MAX_PRODUCT_BYTES, RESERVED_PRODUCT_IDS
 from shared.models.vector import MAX_DIMENSION
+from shared.scope import LAST_CALL_STARTS_BY_SECONDS
+from shared.similarity.matrix import MatrixStore
 from shared.similarity.objects import default_objects
+from shared.similarity.summary import count_products
 from shared.tasks import wait_for_local_tasks
 from tests.conftest import ALICE
 from tests.support.api import Answer, Api, encoded
@@ -27,6 +34,11 @@ from tests.support.tokens import TokenFactory
 
 MODEL = "m-1"
 OF_MODEL = {"model_version": MODEL}
+INCOMPARABLE: list[Any] = [
+    *(struct.pack("<2f", *numbers) for numbers in ((1, math.nan), (math.inf, 1), (0, 0), (0.0, -0.0))),
+    *(struct.pack("<3f", 1, 2, 3), [1, 2, 3], [1], [0, 0], b"abc", "text", None),
+]
+"""What a row of another origin may have for a vector in a model version of two dimensions."""
 
 
 @pytest.fixture
@@ -63,6 +75,23 @@ def search(api: Api, path: str = "/embeddings/search", **members: Any) -> Answer
 def ids(answer: Answer) -> list[str]:
     assert answer.status == 200, answer.text
     return [hit["product_id"] for hit in answer.json()["hits"]]
+
+
+def put_row(manager: DatabaseManager, product_id: str, **attributes: Any) -> None:
+    """A row of another origin, as old as it can be; None leaves an attribute out."""
+    usual = {
+        "product_id": product_id,
+        "owner_model": f"{ALICE}#{MODEL}",
+        "user_id": ALICE,
+        "updated_at": "2025-01-01T00:00:00.000000Z",
+        "embedding_vector": struct.pack("<2f", 1, 2),
+    }
+    row = {name: value for name, value in {**usual, **attributes}.items() if value is not None}
+    manager.call("put_item", TableName=manager.settings.embeddings_table, Item=to_item(row))
+
+
+def refuse_tasks(task: Any) -> None:
+    raise ConfigurationError("no worker")
 
 
 def assert_invalid(answer: Answer, *pointers: str) -> None:
@@ -125,11 +154,41 @@ class TestStoring:
 
     def test_a_repeat_does_not_undo_what_came_between(self, alice: Api) -> None:
         key = {"Idempotency-Key": "k"}
-        alice.post("/embeddings", body(), headers=key)
+        first = alice.post("/embeddings", body(), headers=key)
         delete(alice)
         repeat = alice.post("/embeddings", body(), headers=key)
         assert (repeat.status, repeat.json()["vector_dimension"]) == (201, 2)
+        assert repeat.headers["Location"] == first.headers["Location"]
+        for name in ("created_at", "updated_at", "product"):
+            assert repeat.json()[name] == first.json()[name]
         assert get(alice).status == 404
+
+    def test_a_repeat_after_a_change_was_created_all_the_same(self, alice: Api) -> None:
+        """The very write made the product, whatever it has become."""
+        key = {"Idempotency-Key": "k"}
+        first = alice.post("/embeddings", body(), headers=key)
+        patch(alice, {"theirs": 1})
+        repeat = alice.post("/embeddings", body(), headers=key)
+        assert (repeat.status, repeat.headers["ETag"]) == (201, '"2"')
+        assert repeat.headers["Location"] == first.headers["Location"]
+        assert repeat.json()["product"] == {"theirs": 1}
+
+    def test_a_repeat_of_a_replacement_stays_one(self, alice: Api) -> None:
+        store(alice)
+        key = {"Idempotency-Key": "k"}
+        for _ in range(2):
+            answer = alice.post("/embeddings", body(vector=[3, 4]), headers=key)
+            assert answer.status == 200
+            assert "Location" not in answer.headers
+            patch(alice, {"theirs": 1})
+
+    def test_a_refused_store_makes_no_model_version(self, alice: Api) -> None:
+        """Its dimension would be fixed for good, though nothing was ever stored under it."""
+        headers = {"If-Match": '"7"'}
+        assert_problem(alice.post("/embeddings", body(), headers=headers), 412, "precondition-failed")
+        assert alice.get("/embeddings/models").json() == {"models": []}
+        assert store(alice, vector=[1, 2, 3]).status == 201
+        assert_invalid(alice.post("/embeddings", body(), headers=headers), "/body/embedding_vector")
 
     @pytest.mark.parametrize(
         "vector",
@@ -178,15 +237,17 @@ class TestStoring:
         assert alice.post("/embeddings", {**body("q", [1, 2, 3]), "model_version": "m-2"}).status == 201
         assert get(alice, "q").status == 404
 
-    @pytest.mark.parametrize("product_id", [*sorted(RESERVED_PRODUCT_IDS), "", "x" * 257, "a\nb", "\x00", 7, None])
+    @pytest.mark.parametrize(
+        "product_id", [*sorted(RESERVED_PRODUCT_IDS), "", "x" * 257, "a\nb", "\x00", ".", "..", 7, None]
+    )
     def test_an_id_that_is_none(self, manager: DatabaseManager, alice: Api, product_id: Any) -> None:
         assert_invalid(alice.post("/embeddings", body(product_id)), "/body/product_id")
         (result,) = alice.post("/embeddings/batch", {"items": [body(product_id)]}).json()["results"]
-        assert (result["status"], result["product_id"]) == (422, None)
+        assert (result["status"], result["product_id"]) == (422, product_id if isinstance(product_id, str) else None)
         assert [error["pointer"] for error in result["errors"]] == ["/body/items/0/product_id"]
         assert every_row(manager)[manager.settings.embeddings_table] == []
 
-    @pytest.mark.parametrize("product_id", ["x" * 257, "a\nb", "\x00", "map"])
+    @pytest.mark.parametrize("product_id", ["x" * 257, "a\nb", "\x00", "map", ".", ".."])
     def test_an_id_that_is_none_in_a_path(self, alice: Api, product_id: str) -> None:
         path = f"/embeddings/{encoded(product_id)}"
         for answer in (
@@ -208,10 +269,11 @@ class TestStoring:
             "100%25",
             "%2F",
             "caf\u00e9 \U0001f436",
-            "..",
-            ".",
+            "...",
+            ". ",
             "a?b#c",
             "a/b/../c",
+            "../x",
             "Batch",
             "search ",
             "x" * 256,
@@ -236,6 +298,21 @@ class TestStoring:
     def test_a_query_that_names_no_model_version(self, alice: Api) -> None:
         for path in ("/embeddings", "/embeddings/p", "/embeddings/similarity", "/embeddings/similarity/p"):
             assert_invalid(alice.get(path), "/query/model_version")
+
+    @pytest.mark.parametrize("value", [None, [], "x", 1, True], ids=repr)
+    def test_what_has_to_be_an_object_is_told_in_words_of_json(self, alice: Api, value: Any) -> None:
+        store(alice)
+        for answer in (
+            alice.post("/embeddings", body(product=value)),
+            patch(alice, value),
+            alice.post("/embeddings/delete", {**OF_MODEL, "filter": value}),
+        ):
+            assert answer.status == 422
+            assert [error["message"] for error in answer.json()["errors"]] == ["must be a JSON object"]
+
+    def test_both_references_are_one_too_many(self, alice: Api) -> None:
+        (error,) = search(alice, product_id="p", embedding_vector=[1, 2]).json()["errors"]
+        assert error == {"pointer": "/body", "message": "needs exactly one of embedding_vector and product_id"}
 
     def test_metadata_that_cannot_be_kept(self, alice: Api) -> None:
         text = json.dumps(body(product={"x": "here"}))
@@ -342,8 +419,40 @@ class TestBatch:
 
     def test_it_takes_no_version(self, manager: DatabaseManager, alice: Api) -> None:
         answer = alice.post("/embeddings/batch", {"items": [body()]}, headers={"If-Match": '"1"'})
-        assert_problem(answer, 400, "malformed-request")
+        assert_problem(answer, 400, "malformed-request", pointers=["/header/if-match"])
         assert rows_of(manager, ALICE) == []
+
+    def test_what_an_item_calls_itself_is_told_whatever_else_is_wrong(self, alice: Api) -> None:
+        told = self.send(alice, body("a", ["x"]), {"product_id": "b"}, {"product_id": 7}, {}, 3, [], body("map"))
+        shown = [result["product_id"] for result in told["results"]]
+        assert shown == ["a", "b", None, None, None, None, "map"]
+
+    def test_an_id_that_is_no_unicode_is_not_repeated(self, alice: Api) -> None:
+        """No answer that holds it could be sent, and the other item is stored."""
+        text = json.dumps({"items": [body("\ud800"), body("a")]})
+        answer = alice.post("/embeddings/batch", text)
+        answer.text.encode()
+        assert [result["product_id"] for result in answer.json()["results"]] == [None, "a"]
+
+    def test_an_item_that_is_no_object_is_told_in_words_of_json(self, alice: Api) -> None:
+        items: list[Any] = [3, None, "x", [], True]
+        for item in items:
+            (result,) = self.send(alice, item)["results"]
+            assert result["errors"] == [{"pointer": "/body/items/0", "message": "must be a JSON object"}]
+
+    def test_a_repeat_after_a_change_says_what_it_said(self, alice: Api) -> None:
+        """201 again for what this batch made; the version is the row's of now."""
+        store(alice, "old")
+        key = {"Idempotency-Key": "k"}
+        items = [body("a"), body("old"), body("b")]
+        first = self.send(alice, *items, headers=key)
+        patch(alice, {"n": 1}, "a")
+        patch(alice, {"n": 1}, "old")
+        delete(alice, "b")
+        again = self.send(alice, *items, headers=key)
+        for told in (first, again):
+            assert [result["status"] for result in told["results"]] == [201, 200, 201]
+        assert get(alice, "b").status == 404
 
     def test_a_repeat_of_one_key(self, alice: Api) -> None:
         key = {"Idempotency-Key": "k"}
@@ -404,6 +513,10 @@ class TestSharedCatalogue:
             api.post("/embeddings/delete", {**OF_MODEL, "filter": {}, "dry_run": True, **shared}),
             api.post("/embeddings/similarity", {**OF_MODEL, **shared}),
         ]
+
+    def test_who_is_refused_is_told_the_group(self, alice: Api) -> None:
+        for answer in self.writes(alice):
+            assert answer.json()["detail"] == "Only members of the group k9-admins may do this."
 
     def test_it_is_written_by_admins_alone(self, manager: DatabaseManager, tokens: TokenFactory) -> None:
         embed("shared", "p", [1, 2], model_version=MODEL)
@@ -495,12 +608,91 @@ class TestListing:
         (row,) = alice.get("/embeddings", query={**OF_MODEL, "include_vectors": "true"}).json()["embeddings"]
         assert row["embedding_vector"] == [0.5, 2]
 
-    def test_an_unknown_model_version_is_an_empty_list(self, alice: Api) -> None:
+    def test_an_unknown_model_version_is_told(self, alice: Api) -> None:
+        """A mistyped one must not look as if there were no products."""
+        assert_invalid(alice.get("/embeddings", query=OF_MODEL), "/query/model_version")
+        store(alice)
+        assert_invalid(alice.get("/embeddings", query={"model_version": "m-2"}), "/query/model_version")
+        assert_invalid(alice.get("/embeddings", query={**OF_MODEL, "catalogue": "shared"}), "/query/model_version")
+
+    def test_one_that_is_known_may_have_no_products(self, alice: Api) -> None:
+        store(alice)
+        delete(alice)
         assert alice.get("/embeddings", query=OF_MODEL).json() == {
             "embeddings": [],
             "next_cursor": None,
             "has_more": False,
         }
+
+    def test_a_number_that_cannot_be_had_in_time_is_null(self, alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The names, dimensions and times are shown all the same, though no time is left for anything."""
+        store(alice)
+        last = alice.post("/embeddings", {**body(vector=[1, 2, 3]), "model_version": "slow"}).json()["updated_at"]
+        passed = 0.0
+        count = count_products
+
+        def counted(objects: Any, repository: Any, owner: str, model_version: str) -> int:
+            nonlocal passed
+            if model_version == "slow":
+                passed = LAST_CALL_STARTS_BY_SECONDS + 1
+            return count(objects, repository, owner, model_version)
+
+        monkeypatch.setattr("shared.scope.time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed))
+        monkeypatch.setattr("handlers.embeddings.list_models.count_products", counted)
+        answer = alice.get("/embeddings/models")
+        assert answer.status == 200, answer.text
+        assert answer.json()["models"][1] == {
+            "model_version": "slow",
+            "vector_dimension": 3,
+            "count": None,
+            "updated_at": last,
+        }
+
+    @pytest.mark.parametrize(
+        "failure", [TooManyRequests(), Unavailable("The database does not answer.")], ids=lambda value: value.slug
+    )
+    def test_one_slow_model_version_leaves_the_others_their_numbers(
+        self, alice: Api, monkeypatch: pytest.MonkeyPatch, failure: ApiError
+    ) -> None:
+        store(alice)
+        alice.post("/embeddings", {**body(), "model_version": "slow"})
+        count = count_products
+
+        def counted(objects: Any, repository: Any, owner: str, model_version: str) -> int:
+            if model_version == "slow":
+                raise failure
+            return count(objects, repository, owner, model_version)
+
+        monkeypatch.setattr("handlers.embeddings.list_models.count_products", counted)
+        told = alice.get("/embeddings/models").json()["models"]
+        assert {model["model_version"]: model["count"] for model in told} == {MODEL: 1, "slow": None}
+
+    @pytest.mark.parametrize("include_vectors", ["true", "false"])
+    def test_rows_of_another_origin(self, manager: DatabaseManager, alice: Api, include_vectors: str) -> None:
+        """They keep nothing else from being shown, and are shown with what is known of them."""
+        store(alice, "good")
+        put_row(manager, "bare", model_version=None)
+        put_row(manager, "list", embedding_vector=[0.5, 2], product={"n": 1})
+        put_row(manager, "nobody's", user_id=None)
+        put_row(manager, "another's", user_id="bob")
+        page = alice.get("/embeddings", query={**OF_MODEL, "include_vectors": include_vectors}).json()
+        shown = {row["product_id"]: row for row in page["embeddings"]}
+        assert shown.keys() == {"good", "bare", "list"}
+        assert {row["model_version"] for row in shown.values()} == {MODEL}
+        assert {row["vector_dimension"] for row in shown.values()} == {2}
+        assert get(alice, "bare").json()["model_version"] == MODEL
+        (model,) = alice.get("/embeddings/models").json()["models"]
+        assert model["count"] == 3
+        assert set(ids(search(alice, embedding_vector=[1, 2]))) == shown.keys()
+        for product_id in ("nobody's", "another's"):
+            assert get(alice, product_id).status == 404
+
+    def test_a_newest_row_that_is_nobodys_is_not_the_last_change(self, manager: DatabaseManager, alice: Api) -> None:
+        last = store(alice).json()["updated_at"]
+        for number in range(3):
+            put_row(manager, f"nobody's {number}", user_id=None, updated_at=f"2999-01-0{number + 1}T00:00:00.000000Z")
+        (model,) = alice.get("/embeddings/models").json()["models"]
+        assert (model["updated_at"], model["count"]) == (last, 1)
 
     @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "1.5", ""])
     def test_a_limit_that_is_none(self, alice: Api, limit: str) -> None:
@@ -630,6 +822,26 @@ class TestDeletingByFilter:
         assert rest["deleted"] == 2
         assert self.left(alice) == ["p0"]
 
+    def test_it_takes_no_version(self, manager: DatabaseManager, alice: Api) -> None:
+        store(alice)
+        before = every_row(manager)
+        for members in ({}, {"dry_run": True}):
+            answer = alice.post(
+                "/embeddings/delete", {**OF_MODEL, "filter": {}, **members}, headers={"If-Match": '"1"'}
+            )
+            assert_problem(answer, 400, "malformed-request", pointers=["/header/if-match"])
+        assert every_row(manager) == before
+
+    def test_rows_of_another_origin_go_too(self, manager: DatabaseManager, alice: Api) -> None:
+        """What they lack is known from their key; one that names no owner is nobody's, and stays."""
+        store(alice)
+        put_row(manager, "bare", model_version=None)
+        put_row(manager, "foreign", user_id=None)
+        assert self.walk(alice) == (2, 2, 2)
+        assert self.left(alice) == []
+        left = every_row(manager)[manager.settings.embeddings_table]
+        assert [row["product_id"]["S"] for row in left if "deleted_at" not in row] == ["foreign"]
+
     def test_a_filter_has_to_be_given(self, manager: DatabaseManager, alice: Api) -> None:
         store(alice)
         assert_invalid(alice.post("/embeddings/delete", OF_MODEL), "/body/filter")
@@ -757,7 +969,9 @@ class TestReports:
             path = self.report(alice, reference)
             assert ids(search(alice, f"{path}/search", embedding_vector=[1, 0])) == ["a", "b", "7", "c"]
 
-    @pytest.mark.parametrize("reference", [{"id": "a"}, {"product_id": "a", "name": "x"}, {"id": 7}])
+    @pytest.mark.parametrize(
+        "reference", [{"id": "a"}, {"product_id": "a", "name": "x"}, {"id": 7}, {"product_id": None, "id": "a"}]
+    )
     def test_a_reference(self, alice: Api, reference: Any) -> None:
         path = self.report(alice, reference)
         assert len(ids(search(alice, f"{path}/search"))) == 3
@@ -770,6 +984,9 @@ class TestReports:
             {},
             {"name": "a"},
             {"product_id": None},
+            {"product_id": None, "id": None},
+            {"product_id": "", "id": "a"},
+            {"product_id": ".."},
             {"product_id": True},
             {"product_id": ["a"]},
             {"product_id": 1.5},
@@ -807,8 +1024,28 @@ class TestReports:
         assert_problem(search(alice, "/reports/none/search"), 404, "not-found")
         assert_problem(search(bob, f"{path}/search", embedding_vector=[1, 0]), 404, "not-found")
         assert_invalid(alice.get(f"{path}/products/map", query=OF_MODEL), "/path/product_id")
+        for product_id in ("a", "none"):
+            answer = alice.get(f"{path}/products/{product_id}", query={"model_version": "m-9"})
+            assert_invalid(answer, "/query/model_version")
+        assert_invalid(search(alice, f"{path}/search", model_version="m-9"), "/body/model_version")
         assert_invalid(alice.get(f"{path}/products/a", query={**OF_MODEL, "metric": "x"}), "/query/metric")
         assert_invalid(search(alice, f"{path}/search", product_id="a"), "/body/product_id")
+
+    @pytest.mark.parametrize("include_vectors", ["true", "false"])
+    @pytest.mark.parametrize("vector", INCOMPARABLE, ids=repr)
+    def test_a_vector_that_cannot_be_compared_is_told_at_its_product(
+        self, manager: DatabaseManager, alice: Api, vector: Any, include_vectors: str
+    ) -> None:
+        """Of another origin: without a direction, of another dimension, or none. The answer is always JSON."""
+        put_row(manager, "odd", embedding_vector=vector)
+        query = {**OF_MODEL, "include_vectors": include_vectors}
+        for metric in ("cosine", "dot", "euclidean"):
+            path = self.report(alice, {"product_id": "a"})
+            assert_invalid(alice.get(f"{path}/products/odd", query={**query, "metric": metric}), "/path/product_id")
+            path = self.report(alice, {"product_id": "odd"})
+            assert_invalid(alice.get(f"{path}/products/a", query={**query, "metric": metric}), "/path/report_id")
+        assert_invalid(search(alice, f"{path}/search"), "/body/embedding_vector")
+        assert_invalid(search(alice, product_id="odd"), "/body/product_id")
 
     def test_a_report_may_be_about_a_shared_product(self, alice: Api, admin: Api) -> None:
         for name, vector in (("s", [1, 0]), ("t", [1, 1])):
@@ -834,6 +1071,9 @@ class TestMatrix:
         answer = api.get("/embeddings/similarity", query=OF_MODEL)
         assert answer.status == 200
         return answer.json()
+
+    def matrix(self) -> MatrixStore:
+        return MatrixStore(default_objects(), ALICE, MODEL)
 
     def row(self, api: Api, product_id: str, **query: str) -> Answer:
         return api.get(f"/embeddings/similarity/{encoded(product_id)}", query={**OF_MODEL, **query})
@@ -883,9 +1123,44 @@ class TestMatrix:
         monkeypatch.setattr("handlers.embeddings.build_matrix.request_task", asked.append)
         first, second = self.build(alice, k=2), self.build(alice, k=2)
         assert (second.status, second.json()) == (202, first.json())
-        assert len(asked) == 1
         assert asked[0] == {**asked[0], "task": "matrix", "owner": ALICE, "model_version": MODEL}
+        assert asked == [asked[0]] * 2, "nobody may have been asked for one that is still queued"
         assert_problem(self.build(alice, k=3), 409, "conflict")
+        assert len(asked) == 2
+
+    def test_the_worker_is_not_asked_for_what_it_is_doing(self, alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[Any] = []
+        monkeypatch.setattr("handlers.embeddings.build_matrix.request_task", asked.append)
+        self.build(alice)
+        assert self.matrix().claim(asked[0]["build_id"]) is not None
+        joined = self.build(alice)
+        assert (joined.status, joined.json()["state"], len(asked)) == (202, "running", 1)
+
+    def test_a_build_whose_request_was_cut_short_is_done_by_the_next(
+        self, alice: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The build was put down, and nobody came to ask the worker, or to take it back."""
+        self.matrix().request_build(2)
+        assert self.status(alice)["state"] == "queued"
+        assert self.build(alice, k=2).status == 202
+        assert wait_for_local_tasks(20)
+        assert self.status(alice)["state"] == "done"
+
+    def test_a_build_is_not_taken_back_from_those_who_asked_before(
+        self, alice: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.matrix().request_build(2)
+        with monkeypatch.context() as patched:
+            patched.setattr("handlers.embeddings.build_matrix.request_task", refuse_tasks)
+            assert_problem(self.build(alice, k=2), 500, "internal-error")
+        assert self.status(alice)["state"] == "queued"
+
+    def test_it_takes_no_version(self, alice: Api) -> None:
+        before = every_object()
+        for text in ('"1"', 'W/"2"', '"1", "2"'):
+            answer = alice.post("/embeddings/similarity", OF_MODEL, headers={"If-Match": text})
+            assert_problem(answer, 400, "malformed-request", pointers=["/header/if-match"])
+        assert every_object() == before
 
     @pytest.mark.parametrize("k", [0, 101, "1", None, True, 1.5])
     def test_a_k_that_is_none(self, alice: Api, k: Any) -> None:
@@ -895,7 +1170,7 @@ class TestMatrix:
         unknown = {"model_version": "unknown"}
         assert_invalid(alice.post("/embeddings/similarity", unknown), "/body/model_version")
         assert_invalid(alice.get("/embeddings/similarity", query=unknown), "/query/model_version")
-        assert alice.get("/embeddings/similarity/a", query=unknown).status in (404, 422)
+        assert_invalid(alice.get("/embeddings/similarity/a", query=unknown), "/query/model_version")
         assert every_object() == {}
 
     @pytest.mark.parametrize(
@@ -934,11 +1209,8 @@ class TestMatrix:
         assert self.status(alice)["state"] == "failed"
 
     def test_a_failed_build_can_be_asked_for_again(self, alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(task: Any) -> None:
-            raise ConfigurationError("no worker")
-
         with monkeypatch.context() as patched:
-            patched.setattr("handlers.embeddings.build_matrix.request_task", refuse)
+            patched.setattr("handlers.embeddings.build_matrix.request_task", refuse_tasks)
             assert self.build(alice).status == 500
         assert self.build(alice).status == 202
         assert wait_for_local_tasks(20)

@@ -14,7 +14,7 @@ from shared.database import DatabaseManager, DBProductEmbedding, EmbeddingReposi
 from shared.database.attributes import to_item
 from shared.database.embeddings import SEND_WITHIN_SECONDS
 from shared.database.writes import has_made
-from shared.errors import ApiError, OutcomeUnknown, TooManyRequests, Unavailable
+from shared.errors import ApiError, OutcomeUnknown, PreconditionFailed, TooManyRequests, Unavailable
 from shared.models.vector import Vector
 from shared.scope import request_scope
 from shared.similarity.snapshot import OVERLAP
@@ -196,7 +196,78 @@ class TestCalls:
 
     def test_it_works_on_the_class(self, manager: DatabaseManager) -> None:
         stored = EmbeddingRepository.store_embedding(embedding())
-        assert EmbeddingRepository.get_embedding("p", ALICE, MODEL) == stored
+        assert EmbeddingRepository.get_embedding("p", ALICE, MODEL) == stored.model_copy(update={"is_new": False})
+
+    def test_a_page_takes_ever_longer_ones_where_rows_are_left_out(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One tombstone in the way costs little, many take few calls; and no page of the table is longer than so."""
+        monkeypatch.setattr("shared.database.embeddings._MOST_ROWS", 10)
+        for number in range(40):
+            embeddings.store_embedding(embedding(f"p{number}"))
+        for number in range(39, 4, -1):
+            embeddings.delete_embedding(f"p{number}", ALICE, MODEL)
+        with requests_sent(manager) as sent:
+            page = embeddings.list_embeddings(ALICE, MODEL, 1)
+        assert [row.product_id for row in page.embeddings] == ["p4"]
+        assert [parameters["Limit"] for _, parameters in sent] == [2, 4, 8, 10, 10, 10]
+
+    def test_one_tombstone_among_them_costs_a_second_short_page(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager
+    ) -> None:
+        for number in range(30):
+            embeddings.store_embedding(embedding(f"p{number}"))
+        embeddings.delete_embedding("p7", ALICE, MODEL)
+        with requests_sent(manager) as sent:
+            page = embeddings.list_embeddings(ALICE, MODEL, 20)
+        assert len(page.embeddings) == 20
+        assert [parameters["Limit"] for _, parameters in sent] == [21, 42]
+
+    def test_a_page_ends_after_so_many_of_the_tables(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.database.embeddings._MOST_ROWS", 2)
+        monkeypatch.setattr("shared.database.embeddings._MAX_PAGES", 3)
+        for number in range(8):
+            embeddings.store_embedding(embedding(f"p{number}"))
+        for number in range(7, 0, -1):
+            embeddings.delete_embedding(f"p{number}", ALICE, MODEL)
+        with recorded(manager) as calls:
+            page = embeddings.list_embeddings(ALICE, MODEL, 1)
+        assert (page.embeddings, page.next_cursor is None, calls) == ([], False, ["Query"] * 3)
+        rest = embeddings.list_embeddings(ALICE, MODEL, 1, page.next_cursor)
+        assert [row.product_id for row in rest.embeddings] == ["p0"]
+
+    def test_a_dimension_is_asked_for_where_a_row_does_not_state_it(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager
+    ) -> None:
+        embeddings.store_embedding(embedding())
+        row = {
+            "product_id": "q",
+            "owner_model": f"{ALICE}#{MODEL}",
+            "user_id": ALICE,
+            "updated_at": "2025-01-01T00:00:00.000000Z",
+            "embedding_vector": [3, 4],
+        }
+        manager.call("put_item", TableName=manager.settings.embeddings_table, Item=to_item(row))
+        for known, expected in ((True, ["Query"]), (False, ["Query", "GetItem"])):
+            if not known:
+                manager.settled.clear()
+            with recorded(manager) as calls:
+                page = embeddings.list_embeddings(ALICE, MODEL, include_vectors=False)
+            assert [row.vector_dimension for row in page.embeddings] == [2, 2]
+            assert calls == expected
+
+    def test_a_store_of_a_version_declares_nothing(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager
+    ) -> None:
+        with recorded(manager) as calls, pytest.raises(PreconditionFailed):
+            embeddings.store_embedding(embedding(), Terms(versions=[1]))
+        assert calls == ["GetItem"]
+        embeddings.store_embedding(embedding())
+        with recorded(manager) as calls:
+            assert embeddings.store_embedding(embedding(), Terms(versions=[1])).version == 2
+        assert calls == ["UpdateItem"]
 
     def test_iterators_ask_as_they_go(self, embeddings: EmbeddingRepository, manager: DatabaseManager) -> None:
         with recorded(manager) as calls:

@@ -115,6 +115,14 @@ class TestWriting:
         assert len(json_text._MARK) == 32
         assert dumps({"a": Decimal(1)}) == '{"a":1}'
 
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+    @pytest.mark.parametrize("kind", [float, Decimal])
+    def test_a_number_that_is_not_finite_is_never_written(self, kind: type[float | Decimal], value: str) -> None:
+        """No reader of JSON takes the whole text then: an error is better."""
+        for document in (kind(value), {"score": kind(value)}, [1, [kind(value)]]):
+            with pytest.raises(ValueError):  # noqa: PT011 - the message is the encoder's
+                dumps(document)
+
     @pytest.mark.parametrize("value", [{1, 2}, b"x", object()])
     def test_what_json_does_not_have(self, value: object) -> None:
         with pytest.raises(TypeError, match=f"{type(value).__name__} is not a JSON value"):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Conflict, OutcomeUnknown, TooManyRequests, Unavailable
+from shared.errors import Conflict, NotFound, OutcomeUnknown, TooManyRequests, Unavailable
 from shared.models.fields import new_id, timestamp
 from shared.similarity import matrix, matrix_rows
 from shared.similarity.matrix import Claim, ClaimLost, IdTables, MatrixStore
@@ -144,8 +144,20 @@ class TestRows:
         for product_id in ids:
             assert row(store, product_id) == expected(ids, vectors, 5, product_id)
 
+    @pytest.mark.parametrize("state", ["absent", "queued", "running", "failed"])
+    def test_before_the_first_matrix(self, store: MatrixStore, state: str) -> None:
+        claim = None
+        if state == "queued":
+            store.request_build(5)
+        elif state != "absent":
+            claim = claimed(store)
+        if claim and state == "failed":
+            claim.fail("It went wrong.")
+        assert store.status().state == state
+        with pytest.raises(NotFound, match="POST /embeddings/similarity"):
+            row(store, "p1")
+
     def test_a_product_that_is_not_there(self, store: MatrixStore) -> None:
-        assert row(store, "p1") is None
         built(store, catalogue(30)[1])
         for stranger in ("", "p", "p0000", "p0029éé", "zzz", "\ud800"):
             assert row(store, stranger) is None
@@ -463,11 +475,11 @@ def raising(error: Exception, what: str | None = None) -> Callable[[str, str], N
 class TestBuilding:
     def test_the_last_matrix_is_read_while_the_next_is_built(self, store: MatrixStore) -> None:
         ids, blocks = catalogue(30)
-        built(store, blocks, k=3)
+        current = built(store, blocks, k=3)
         before = row(store, ids[0])
         claim = claimed(store, 4)
         assert row(store, ids[0]) == before
-        assert store.status().built_at is not None
+        assert (store.status().state, store.status().current) == ("running", current)
         claim.fail("It went wrong.")
         assert (store.status().state, store.status().error) == ("failed", "It went wrong.")
         assert row(store, ids[0]) == before
@@ -612,12 +624,14 @@ class TestDamage:
             del objects.bodies[key]
         else:
             objects.bodies[key] = damaged[damage]
-        found = row(store, last)
         if (name, damage) == ("rows-00000", "longer"):
-            assert found is not None  # the row itself is whole
+            assert row(store, last) is not None  # the row itself is whole
         else:
-            assert found is None
+            with pytest.raises(Unavailable, match="damaged"):
+                row(store, last)
             assert warnings == ["matrix_corrupt"]
+            built(store, blocks)
+            assert row(store, last) is not None
 
     def test_a_row_in_anothers_place(self) -> None:
         one = seal(b"\x00" * 24, 1)
@@ -635,7 +649,8 @@ class TestDamage:
         ids, blocks = catalogue(12)
         objects.put(STATUS, body)
         assert store.status() == MatrixStatus()
-        assert row(store, ids[0]) is None
+        with pytest.raises(NotFound):
+            row(store, ids[0])
         assert set(warnings) == {"matrix_status_corrupt"}
         built(store, blocks)
         assert row(store, ids[0]) is not None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.database import DatabaseManager
-from shared.database.pages import PAGE_BYTES, fitting, query_pages
+from shared.database.pages import PAGE_BYTES, fitting, query_pages, raw_bytes
 from shared.errors import TooManyRequests
 
 
@@ -62,6 +62,25 @@ def test_the_callers_parameters_are_left_as_they_are() -> None:
     parameters: dict[str, Any] = {"TableName": "t"}
     walk(Pages({"Items": [], "LastEvaluatedKey": "a"}, {"Items": []}), **parameters)
     assert parameters == {"TableName": "t"}
+
+
+def test_each_page_may_be_twice_as_long_as_the_one_before() -> None:
+    more = {"Items": [], "LastEvaluatedKey": "a"}
+    pages = Pages(*[more] * 5, {"Items": []})
+    walk(pages, Limit=3, grow_to=20)
+    assert [asked["Limit"] for asked in pages.asked] == [3, 6, 12, 20, 20, 20]
+    assert not [asked for asked in pages.asked if "grow_to" in asked]
+
+
+def test_pages_do_not_grow_unless_they_are_told_to() -> None:
+    pages = Pages({"Items": [], "LastEvaluatedKey": "a"}, {"Items": []})
+    walk(pages, Limit=3)
+    assert [asked["Limit"] for asked in pages.asked] == [3, 3]
+
+
+@pytest.mark.parametrize(("headers", "size"), [({"content-length": "17"}, 17), ({"date": "today"}, PAGE_BYTES)])
+def test_an_answer_that_does_not_tell_its_length_counts_as_large(headers: dict[str, str], size: int) -> None:
+    assert raw_bytes({"ResponseMetadata": {"HTTPHeaders": headers}}) == size
 
 
 def test_a_failure_ends_the_walk() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.database import DatabaseManager
 from shared.database.attributes import to_item
-from shared.database.parallel import run_all
+from shared.database.parallel import run_all, values_of
 from shared.errors import ApiError, NotFound, TooManyRequests, Unavailable
 from shared.scope import LAST_CALL_STARTS_BY_SECONDS, request_scope
 from tests.support.faults import answering, faulty
@@ -198,3 +198,24 @@ class TestContext:
             run_all([put] * 8)
         assert fault.fired == 1
         assert (scope.aws_calls, scope.retries) == (8, 1)
+
+
+def test_the_values_of_outcomes_are_in_their_order() -> None:
+    assert values_of([]) == []
+    assert values_of(run_all([partial(str, number) for number in range(5)])) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_first_error_among_outcomes_is_raised() -> None:
+    first, second = NotFound("the first"), Unavailable("the second")
+    with pytest.raises(NotFound) as error:
+        values_of(run_all([lambda: 1, failing(first), failing(second)]))
+    assert error.value is first
+
+
+def test_outcomes_are_taken_one_by_one() -> None:
+    """So that none is worked out after the one that failed."""
+    outcomes: list[int | ApiError] = [1, Unavailable("no"), 3]
+    left = iter(outcomes)
+    with pytest.raises(Unavailable):
+        values_of(left)
+    assert list(left) == [3]

@@ -116,20 +116,6 @@ def test_a_damaged_snapshot_is_ignored_with_a_warning(manager: DatabaseManager, 
     assert [record["level"] for record in logged.records()] == ["WARNING"]
 
 
-def test_a_product_whose_vector_cannot_be_searched_counts_with_and_without_a_snapshot(manager: DatabaseManager) -> None:
-    store("p1", "p2")
-    table = manager.get_embeddings_table()
-    key = {"product_id": "p2", "owner_model": f"{OWNER}#{MODEL}"}
-    table.update_item(
-        Key=key,
-        UpdateExpression="SET embedding_vector = :zero, updated_at = :long_ago",
-        ExpressionAttributeValues={":zero": b"\0" * 8, ":long_ago": "2026-01-01T00:00:00.000000Z"},
-    )
-    before = count()
-    snapshot()
-    assert count() == before == 2
-
-
 def test_no_answer_is_no_count(manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: SnapshotStore) -> None:
         raise Unavailable("S3 does not answer.")
@@ -137,3 +123,39 @@ def test_no_answer_is_no_count(manager: DatabaseManager, monkeypatch: pytest.Mon
     monkeypatch.setattr(SnapshotStore, "current", fail)
     with pytest.raises(Unavailable):
         count()
+
+
+class TestAsking:
+    @pytest.fixture(autouse=True)
+    def asked(self, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = []
+        monkeypatch.setattr("shared.similarity.asking.request_task", tasks.append)
+        monkeypatch.setattr("shared.similarity.summary.SNAPSHOT_ROWS", 3)
+        return tasks
+
+    def test_for_few_changes_no_snapshot_is_asked_for(self, asked: list[dict[str, Any]]) -> None:
+        store("p1", "p2")
+        assert count() == 2
+        assert asked == []
+
+    def test_for_many_one_is_however_often_they_are_counted(self, asked: list[dict[str, Any]]) -> None:
+        store("p1", "p2", "p3", "p4")
+        delete("p4")
+        store("p1", "p2", "p3", owner="bob")
+        for _ in range(5):
+            assert (count(), count("bob")) == (3, 3)
+        assert [(task["owner"], task["model_version"], task["full"]) for task in asked] == [
+            (OWNER, MODEL, False),
+            ("bob", MODEL, False),
+        ]
+
+    def test_a_count_does_not_fail_because_nobody_can_be_asked(
+        self, logged: Logged, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(task: object) -> None:
+            raise Unavailable("no worker")
+
+        monkeypatch.setattr("shared.similarity.asking.request_task", fail)
+        store("p1", "p2", "p3", "p4")
+        assert [count() for _ in range(3)] == [4] * 3
+        assert [record["level"] for record in logged.records()] == ["WARNING"]

@@ -51,6 +51,29 @@ def test_a_short_number_stays_short() -> None:
     assert Vector.of(numbers).tolist() == numbers
 
 
+@pytest.mark.parametrize("number", [0.123456789, 8388608.5, 33554436.0, 1.0000001, 9.8765432e-20])
+def test_eight_digits_where_they_are_enough(number: float) -> None:
+    """The fewest that tell the float32 from its neighbours, as every printer of float32 gives them."""
+    (shown,) = Vector.of([number]).tolist()
+    assert shown == float(str(np.float32(number)))
+    assert len(Decimal(repr(shown)).normalize().as_tuple().digits) <= 8
+
+
+@given(words=st.lists(FINITE_WORDS, max_size=20))
+def test_no_number_has_more_digits_than_it_needs(words: list[bytes]) -> None:
+    for number in Vector(b"".join(words)).tolist():
+        digits = len(Decimal(repr(number)).normalize().as_tuple().digits)
+        fewer = [float(f"{number:.{count}g}") for count in range(7, digits)]
+        assert not [short for short in fewer if Vector.of([short]) == Vector.of([number])]
+
+
+def test_what_is_not_finite_is_listed_as_it_is() -> None:
+    """Nobody shows such a vector, but asking for its components does not fail otherwise."""
+    shown = Vector(struct.pack("<4f", math.nan, math.inf, -math.inf, 1)).tolist()
+    assert math.isnan(shown[0])
+    assert shown[1:] == [math.inf, -math.inf, 1]
+
+
 def test_only_a_number_that_needs_them_has_nine_digits() -> None:
     """One that seven digits do not tell from its neighbour; the others of the vector stay short."""
     assert Vector.of([0.1, 16777218, 8.50000095]).tolist() == [0.1, 16777218, 8.500001]

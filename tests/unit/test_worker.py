@@ -1,7 +1,9 @@
 """The worker: each task may come twice, be cut off by the end of the function, or fail; what is read stays right."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,13 +16,16 @@ from shared.database.embeddings import EmbeddingRepository
 from shared.database.manager import DatabaseManager
 from shared.errors import TooManyRequests, Unavailable
 from shared.models.embedding import DBProductEmbedding
+from shared.models.fields import now
 from shared.models.vector import Vector
 from shared.similarity import jobs
 from shared.similarity.builder import SnapshotBuilder
+from shared.similarity.lease import Lease, take_lease
 from shared.similarity.manifest import Manifest
 from shared.similarity.matrix import Claim, MatrixStore
 from shared.similarity.objects import ObjectStore, default_objects
 from shared.similarity.snapshot import SnapshotStore
+from tests.support.api import Api
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
 
@@ -117,19 +122,47 @@ class TestSnapshot:
         assert first.complete_at == second.complete_at < third.complete_at
         assert first.watermark < second.watermark < third.watermark
 
-    def test_one_that_is_cut_off_leaves_the_one_before(self, products: list[str]) -> None:
+    def test_one_that_is_cut_off_leaves_the_one_before_and_is_no_error(
+        self, products: list[str], logged: Logged
+    ) -> None:
         worker.handler(SNAPSHOT)
         before = snapshots().read()
         store("new")
         looks = 0
         while snapshots().read() == before:
-            try:
-                worker.handler({**SNAPSHOT, "full": True}, Context(looks))
-            except OutOfTime:
-                assert snapshots().read() == before
+            worker.handler({**SNAPSHOT, "full": True}, Context(looks))
             looks += 1
         assert looks >= 3
+        records = logged.records()
+        assert [(record["task"], record["exception"]) for record in records] == [("snapshot", "OutOfTime")] * (
+            looks - 1
+        )
         assert live(snapshots().read()) == {*products, "new"}
+
+    def test_one_that_was_made_since_it_was_asked_for_will_do(self, products: list[str]) -> None:
+        task = {**SNAPSHOT, "asked_at": now()}
+        worker.handler(task)
+        first = snapshots().read()
+        assert live(first) == set(products)
+        worker.handler(task)
+        assert snapshots().read() == first
+        worker.handler({**SNAPSHOT, "asked_at": now()})
+        assert snapshots().read() != first
+
+    def test_where_the_process_is_gone_a_repeat_makes_it_after_a_minute(
+        self, products: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(EmbeddingRepository, "changes_since", raising(Killed()))
+            patch.setattr(Lease, "release", lambda self: None)
+            with pytest.raises(Killed):
+                worker.handler(SNAPSHOT)
+        worker.handler(SNAPSHOT)  # the first might still be at it
+        assert snapshots().read() is None
+        later = datetime.now(UTC) + timedelta(seconds=61)
+        monkeypatch.setattr(jobs, "take_lease", partial(take_lease, clock=lambda: later))
+        worker.handler(SNAPSHOT)
+        assert live(snapshots().read()) == set(products)
 
     def test_of_a_model_version_that_there_is_not(self, products: list[str]) -> None:
         with pytest.raises(LookupError):
@@ -177,20 +210,42 @@ class TestMatrix:
         worker.handler(task)
         assert matrices().status().state == "done"
 
-    def test_one_that_runs_out_of_time_says_so_and_can_be_asked_for_again(self, products: list[str]) -> None:
+    def test_one_that_runs_out_of_time_says_so_and_can_be_asked_for_again(
+        self, products: list[str], logged: Logged
+    ) -> None:
         worker.handler(matrix_task())
         before = neighbours("p1")
         for looks in range(4):
             task = matrix_task()
-            with pytest.raises(OutOfTime) as error:
-                worker.handler(task, Context(looks))
+            worker.handler(task, Context(looks))
             status = matrices().status()
-            assert (status.state, status.error) == ("failed", error.value.detail)
+            assert (status.state, status.error) == ("failed", OutOfTime().detail)
+            assert [record["exception"] for record in logged.records()] == ["OutOfTime"] * (looks + 1)
             worker.handler(task)
             assert matrices().status() == status
             assert neighbours("p1") == before
         worker.handler(matrix_task())
         assert matrices().status().state == "done"
+
+    def test_one_that_another_has_taken_over_ends_without_an_error(
+        self, products: list[str], logged: Logged, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shared.similarity.matrix.HEARTBEAT_SECONDS", 0.0)
+        monkeypatch.setattr("shared.similarity.matrix_status.RUNNING_IS_STALE_AFTER", -LONG)
+        task = matrix_task()
+        build, rivals = jobs.build_snapshot, list[Claim | None]()
+
+        def overtaken(*arguments: Any, **options: Any) -> Manifest | None:
+            rivals.append(matrices().claim(task["build_id"]))
+            return build(*arguments, **options)
+
+        monkeypatch.setattr(jobs, "build_snapshot", overtaken)
+        worker.handler(task)
+        (record,) = logged.records()
+        assert (record["level"], record["task"], record["exception"]) == ("WARNING", "matrix", "ClaimLost")
+        (rival,) = rivals
+        assert rival
+        assert matrices().status() == rival.status
 
     def test_one_whose_process_is_gone_is_taken_up_by_a_repeat_after_a_while(
         self, products: list[str], monkeypatch: pytest.MonkeyPatch
@@ -294,6 +349,70 @@ class TestMatrix:
         status = matrices().status()
         assert (status.state, status.rows) == ("done", 0)
         assert neighbours("p1") is None
+
+
+@contextmanager
+def losing_the_answer_to(operation: str) -> Iterator[None]:
+    """S3 does what it is asked for, and of its answer only a part arrives."""
+
+    def lose(parsed: dict[str, Any], **_: object) -> None:
+        parsed.pop("ETag", None)
+
+    events: Any = default_objects().client.meta.events
+    events.register(f"after-call.s3.{operation}", lose)
+    yield
+    events.unregister(f"after-call.s3.{operation}", lose)
+
+
+class TestAskingForAMatrix:
+    @pytest.fixture(autouse=True)
+    def stored(self, alice: Api) -> None:
+        for number in range(4):
+            product = {"product_id": f"p{number}", "model_version": MODEL, "embedding_vector": [1, number]}
+            assert alice.post("/embeddings", product).status == 201
+
+    def ask(self, api: Api, k: int = 2) -> int:
+        return api.post("/embeddings/similarity", {"model_version": MODEL, "k": k}).status
+
+    def state(self, api: Api) -> str:
+        """How things stand when nobody is at work any more."""
+        assert tasks.wait_for_local_tasks(20)
+        return str(api.get("/embeddings/similarity", query={"model_version": MODEL}).json()["state"])
+
+    def test_a_repeat_after_a_lost_answer_has_it_built(self, alice: Api) -> None:
+        with losing_the_answer_to("PutObject"):
+            assert self.ask(alice) == 503
+        assert self.state(alice) == "queued"
+        assert self.ask(alice, k=3) == 409
+        assert self.state(alice) == "queued"
+        assert self.ask(alice) == 202
+        assert self.state(alice) == "done"
+
+    def test_whoever_joins_one_that_nobody_has_begun_asks_for_it_again(
+        self, alice: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[dict[str, Any]] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("handlers.embeddings.build_matrix.request_task", asked.append)
+            assert [self.ask(alice) for _ in range(3)] == [202] * 3
+        assert len(asked) == 3
+        assert asked == asked[:1] * 3
+        for task in asked:
+            worker.handler(task)
+            assert self.state(alice) == "done"
+
+    def test_who_cannot_ask_does_not_take_back_what_another_asked_for(
+        self, alice: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[dict[str, Any]] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("handlers.embeddings.build_matrix.request_task", asked.append)
+            assert self.ask(alice) == 202
+            patch.setattr("handlers.embeddings.build_matrix.request_task", raising(Unavailable("no worker")))
+            assert self.ask(alice) == 503
+        assert self.state(alice) == "queued"
+        worker.handler(asked[0])
+        assert self.state(alice) == "done"
 
 
 class TestTasks:

@@ -49,7 +49,13 @@ def _read_item(document: Any, index: int, owner: str, keys: set[tuple[str, str]]
 def _id_of(document: Any) -> str | None:
     """What the item calls itself, whatever else is wrong with it."""
     product_id = document.get("product_id") if isinstance(document, dict) else None
-    return product_id if isinstance(product_id, str) else None
+    if not isinstance(product_id, str):
+        return None
+    try:
+        product_id.encode()
+    except UnicodeEncodeError:
+        return None
+    return product_id
 
 
 def _result(index: int, outcome: Item, product_id: str | None) -> ItemResult:

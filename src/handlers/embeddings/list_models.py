@@ -22,8 +22,8 @@ def handler(caller: Caller, query: ListModels) -> ModelList:
     """
     owner = owner_to_read(caller, query.catalogue)
     models = ModelVersionRepository.list_model_versions(owner)
-    counts = run_all([partial(_count, owner, name) for name in models])
     changes = values_of(run_all([partial(EmbeddingRepository.last_change, owner, name) for name in models]))
+    counts = run_all([partial(_count, owner, name) for name in models])
     return ModelList(
         models=[
             ModelSummary(

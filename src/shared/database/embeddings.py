@@ -83,7 +83,7 @@ class EmbeddingRepository(Repository):
         self._fix_dimension(embedding, target, given, profile)
         row = writes.upsert(self._manager, target, _storing(embedding), given)
         if not writes.is_live(row):
-            return _as_it_was(embedding, row, given.write)
+            return _as_it_was(embedding, row, given)
         is_new = row["created_at"] == writes.made_at(row, given.write)
         return _to_embedding(row).model_copy(update={"is_new": is_new})
 
@@ -181,8 +181,9 @@ class EmbeddingRepository(Repository):
         start = decode_cursor(cursor) if cursor is not None else None
         attributes = (*_LISTED, "embedding_vector") if include_vectors else _LISTED
         rows, stopped_at = self._read_page(user_id, model_version, limit, start, newest_first, attributes)
-        dimension = self._dimension_for(rows, user_id, model_version)
-        rows = [{"vector_dimension": dimension, **row} for row in rows]
+        if not include_vectors:
+            dimension = self._dimension_for(rows, user_id, model_version)
+            rows = [{"vector_dimension": dimension, **row} for row in rows]
         return EmbeddingPage([_to_embedding(row) for row in rows], encode_cursor(stopped_at) if stopped_at else None)
 
     @operation
@@ -343,11 +344,16 @@ def _storing(embedding: DBProductEmbedding) -> Change:
     )
 
 
-def _as_it_was(embedding: DBProductEmbedding, tombstone: Row, write: WriteId) -> DBProductEmbedding:
+def _as_it_was(embedding: DBProductEmbedding, tombstone: Row, terms: Terms) -> DBProductEmbedding:
     """What a repeated write made, although somebody has deleted it since."""
-    stored_at = writes.made_at(tombstone, write)
+    stored_at = writes.made_at(tombstone, terms.write)
     return embedding.model_copy(
-        update={"created_at": stored_at, "updated_at": stored_at, "version": tombstone["version"], "is_new": True}
+        update={
+            "created_at": stored_at,
+            "updated_at": stored_at,
+            "version": tombstone["version"],
+            "is_new": terms.versions is None,
+        }
     )
 
 

@@ -56,5 +56,7 @@ def _parse_number(text: str) -> Decimal:
 
 def _mark(value: object) -> str:
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("JSON has finite numbers only")
         return f"{_MARK}{value}"
     raise TypeError(f"{type(value).__name__} is not a JSON value")

@@ -118,7 +118,7 @@ class IndexCache:
             return self._load(key, dimension, entry)
 
     def _is_within(self, seconds: float, moment: float) -> bool:
-        return 0 <= self._clock() - moment <= seconds
+        return 0 <= self._clock() - moment < seconds
 
     def _load(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:
         """Read the index; one at a time, so that two together do not pass the limit."""

@@ -74,7 +74,7 @@ def take_lease(
     try:
         etag = objects.put(key, _body(until, is_full), if_match=etag, if_absent=etag is None)
     except ObjectChanged:
-        return Taken(is_full)
+        return Taken(is_full=False)  # by whoever was first just now; a full build asks again to be sure
     return Lease(objects, key, is_full, etag, until, clock)
 
 
