@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.similarity.first_pass import NORMS, cosines, is_bounded, margin
 from shared.models.embedding import Metric
+from shared.similarity.first_pass import NORMS, cosines, is_bounded, margin
 from shared.similarity.metrics import blocks, bound, exact, squared_norms
 from tests.support.vectors import Float32s, matrices, random_vectors, scores
 
