@@ -984,7 +984,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_search_from_a_snapshot_finds_ones_own,
     ),
     (
-        Source(get_neighbors, "handler", "if row is None or product_id not in products:", "if row is None:"),
+        Source(get_neighbors, "handler", "if product_id not in products:", "if False:"),
         a_deleted_product_has_no_neighbours,
     ),
     (

@@ -18,11 +18,13 @@ def handler(caller: Caller, product_id: EmbeddedProductId, query: ReadNeighbors)
     owner = owner_to_read(caller, query.catalogue)
     ModelVersionRepository.require_dimension(owner, query.model_version, "/query/model_version")
     row = MatrixStore(default_objects(), owner, query.model_version).read_row(product_id)
-    nearest = row.neighbours[: query.limit] if row else []
+    if row is None:
+        raise _unknown_product()
+    nearest = row.neighbours[: query.limit]
     wanted = [product_id, *(neighbour.product_id for neighbour in nearest)]
-    products = EmbeddingRepository.get_products(wanted, owner, query.model_version) if row else {}
-    if row is None or product_id not in products:
-        raise NotFound("The similarity matrix has no such product.")
+    products = EmbeddingRepository.get_products(wanted, owner, query.model_version)
+    if product_id not in products:
+        raise _unknown_product()
     require_answer_size(products.values(), "/query/limit")
     return Neighbors(
         product_id=product_id,
@@ -35,3 +37,7 @@ def handler(caller: Caller, product_id: EmbeddedProductId, query: ReadNeighbors)
             if found.product_id in products
         ],
     )
+
+
+def _unknown_product() -> NotFound:
+    return NotFound("The similarity matrix has no such product.")

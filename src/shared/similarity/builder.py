@@ -17,7 +17,7 @@ from ..errors import TooManyRequests, Unavailable
 from ..models.fields import parse_timestamp, timestamp
 from .manifest import Manifest, Retired, SegmentRef
 from .segment import SEGMENT_ROWS, CorruptSegment, Mask, Segment, is_usable, merge, microseconds
-from .snapshot import GRACE, OVERLAP, Published, SnapshotStore
+from .snapshot import GRACE, Published, SnapshotStore, reread_from
 
 Changes = Callable[[str | None], Iterator[list[IndexRow]]]
 """Pages of rows that changed at this time or later, in the order of `updated_at`; None asks for every row."""
@@ -84,7 +84,7 @@ class SnapshotBuilder:
         for ref in manifest.segments:
             self._check()
             draft.adopt(ref)
-        self._feed(draft, timestamp(manifest.watermark_time - OVERLAP))
+        self._feed(draft, reread_from(manifest.watermark))
         return self._publish(
             draft,
             base,

@@ -7,13 +7,13 @@ from itertools import chain
 
 from ..database.embeddings import EmbeddingRepository
 from ..database.parallel import run_all, values_of
-from ..models.fields import now, parse_timestamp, timestamp
+from ..models.fields import now, parse_timestamp
 from .asking import SNAPSHOT_ROWS, Key
 from .index import ModelIndex, Part, StreamedPart
 from .manifest import Manifest, SegmentRef
 from .objects import ObjectStore
 from .segment import CorruptSegment
-from .snapshot import OVERLAP, SnapshotStore
+from .snapshot import SnapshotStore, reread_from
 
 REBUILD_AFTER = timedelta(hours=6)
 """A snapshot, or an index in memory, goes so long without a read of the whole table; a row that reached the table's
@@ -73,7 +73,7 @@ class Loader:
         A snapshot is asked for as soon as it is due: there may be no time for it after the last row.
         """
         began, watermark = now(), index.watermark
-        since = timestamp(parse_timestamp(watermark) - OVERLAP) if watermark else None
+        since = reread_from(watermark) if watermark else None
         for rows in self._repository.changes_since(*key, since):
             index = index.with_changes(rows, watermark)
             unsaved += sum(row.updated_at >= watermark for row in rows)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from ..database.embeddings import TOMBSTONE_SECONDS
-from ..models.fields import parse_timestamp
+from ..models.fields import parse_timestamp, timestamp
 from ..telemetry import digest, log_warning
 from .manifest import CorruptManifest, Manifest, SegmentRef
 from .objects import ObjectChanged, ObjectStore, StoredObject, object_prefix
@@ -28,6 +28,11 @@ MAX_AGE = timedelta(seconds=TOMBSTONE_SECONDS) - timedelta(days=1)
 """A snapshot of an earlier watermark may miss deletions, since the rows that tell of them are gone, and is ignored."""
 
 GRACE = timedelta(hours=1)
+
+
+def reread_from(watermark: str) -> str:
+    """From which `updated_at` on the table has to be read again, after a read that began at `watermark`."""
+    return timestamp(parse_timestamp(watermark) - OVERLAP)
 
 
 @dataclass(frozen=True, slots=True)

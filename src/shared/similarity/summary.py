@@ -3,12 +3,11 @@
 import numpy as np
 
 from ..database.embeddings import EmbeddingRepository
-from ..models.fields import parse_timestamp, timestamp
 from .asking import SNAPSHOT_ROWS, default_asker
 from .manifest import SegmentRef
 from .objects import ObjectStore
 from .segment import CorruptSegment
-from .snapshot import OVERLAP, SnapshotStore
+from .snapshot import SnapshotStore, reread_from
 
 
 def count_products(objects: ObjectStore, repository: EmbeddingRepository, owner: str, model_version: str) -> int:
@@ -35,7 +34,7 @@ def _ids_of_snapshot(store: SnapshotStore) -> tuple[set[str], str | None]:
     except CorruptSegment as error:
         store.warn("a snapshot is ignored", reason=str(error))
         return set(), None
-    return ids, timestamp(parse_timestamp(manifest.watermark) - OVERLAP)
+    return ids, reread_from(manifest.watermark)
 
 
 def _live_ids(store: SnapshotStore, ref: SegmentRef) -> list[str]:
