@@ -26,6 +26,9 @@ INTERPRETER = PROJECT / ".venv-store" / "bin" / "python"
 _SERVICES = ("dynamodb", "s3", "cognito-idp")
 _STATE_FILES = ("dynamodb", "s3", "cognito")
 _ORDERLY_END = "MiniStack shutting down"
+_LISTENS = "Running on http"
+_PORT_TAKEN = "is already in use. Is MiniStack already running?"
+_PORTS_TRIED = 5
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 60.0
 _LOAD_FAILURES = ("Persistence: failed to load", "refusing to load", "Failed to restore persisted state")
@@ -34,6 +37,10 @@ _SAVE_FAILURES = ("Persistence: failed to save", "Persistence: error getting sta
 
 class StoreError(LocalStackError):
     """The store does not start, or did not save."""
+
+
+class _PortLostError(Exception):
+    """Between our look at the port and the store's opening of it, another program took it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,17 @@ def start(folder: LocalFolder, *, port: int = DEFAULT_PORT) -> Store:
     stop_orphan(folder)
     state.check(folder)
     state.keep_copy(folder)
-    store = _spawn(folder, _free_port(port))
-    try:
-        _wait_until_ready(store)
-    except BaseException:
-        store.kill()
-        raise
-    return store
+    for _ in range(_PORTS_TRIED):
+        store = _spawn(folder, _free_port(port))
+        try:
+            _wait_until_ready(store)
+        except _PortLostError:
+            continue
+        except BaseException:
+            store.kill()
+            raise
+        return store
+    raise StoreError(f"{_PORTS_TRIED} ports in a row were taken by other programs. Try again.")
 
 
 def stop_orphan(folder: LocalFolder) -> bool:
@@ -153,8 +164,10 @@ def _environment(folder: LocalFolder, port: int) -> dict[str, str]:
 
 def _wait_until_ready(store: Store) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(store):
+    while not (_listens(store) and _answers(store)):
         if store.process.poll() is not None:
+            if _logged(store.folder.store_log, (_PORT_TAKEN,)):
+                raise _PortLostError
             raise StoreError(f"The store ended at once. {_last_lines(store.folder.store_log)}")
         if time.monotonic() >= deadline:
             raise StoreError(f"The store did not answer within {_START_SECONDS:.0f} s; see {store.folder.store_log}.")
@@ -165,6 +178,11 @@ def _wait_until_ready(store: Store) -> None:
             f"The store could not load its state: {failures[0]}\nIt was ended before it could save over the files "
             f"in {store.folder.state}. `./scripts/dev.sh --reset` starts afresh."
         )
+
+
+def _listens(store: Store) -> bool:
+    """Whether it is our process that has the port: on one that was lost, another's store may answer as well."""
+    return bool(_logged(store.folder.store_log, (_LISTENS,)))
 
 
 def _answers(store: Store) -> bool:

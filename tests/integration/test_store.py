@@ -163,6 +163,27 @@ def test_a_taken_port_is_no_obstacle(tmp_path: Path) -> None:
         two.stop()
 
 
+def test_a_port_that_is_lost_to_another_store_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that start at once may both find a port free; the one that comes too late must not write into the other."""
+    with running_store(tmp_path / "one") as one:
+        free = [one.port, one.port, store._free_port(0)]
+        monkeypatch.setattr(store, "_free_port", lambda preferred: free.pop(0))
+        two = store.start(LocalFolder(tmp_path / "two"))
+        assert free == []
+        assert two.port != one.port
+        assert clients.dynamodb(two.endpoint).list_tables()["TableNames"] == []
+        two.stop()
+
+
+def test_ports_are_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_store(tmp_path / "one") as one:
+        monkeypatch.setattr(store, "_free_port", lambda preferred: one.port)
+        with pytest.raises(StoreError, match="5 ports in a row were taken"):
+            store.start(LocalFolder(tmp_path / "two"))
+
+
 def test_stopping_is_quick_with_clients_still_connected(tmp_path: Path) -> None:
     running = start_store(tmp_path)
     client = clients.dynamodb(running.endpoint)
