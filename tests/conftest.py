@@ -8,13 +8,9 @@ from moto import mock_aws
 
 from handlers import worker
 from shared import tasks
-from shared.auth import reset_verifier
 from shared.config import get_settings
 from shared.database.manager import DatabaseManager, default_manager
-from shared.similarity.asking import default_asker
-from shared.similarity.cache import default_cache
-from shared.similarity.objects import default_objects
-from shared.telemetry import get_logger
+from shared.process import renew
 from tests.support.api import Api
 from tests.support.environment import function_environment
 from tests.support.tables import create_tables
@@ -24,25 +20,13 @@ ALICE = "11111111-1111-4111-8111-111111111111"
 BOB = "22222222-2222-4222-8222-222222222222"
 
 
-def forget() -> None:
-    """Drop everything that a process keeps from its first use on."""
-    get_settings.cache_clear()
-    default_manager.cache_clear()
-    tasks._lambda_client.cache_clear()
-    default_objects.cache_clear()
-    default_cache.cache_clear()
-    default_asker.cache_clear()
-    get_logger.cache_clear()
-    reset_verifier()
-
-
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in function_environment().items():
         monkeypatch.setenv(name, value)
-    forget()
+    renew()
     yield
-    forget()
+    renew()
 
 
 @pytest.fixture

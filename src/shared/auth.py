@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from .config import TokenUse, get_settings
 from .errors import Forbidden, Unauthenticated
 from .jwks import JwksCache, VerificationKey, decode_base64url, is_kid, jwks_fetcher, parse_object
+from .process import per_process
 
 MAX_TOKEN_LENGTH = 8192
 MAX_LEEWAY_SECONDS = 60
@@ -139,15 +140,10 @@ def get_verifier() -> TokenVerifier:
         return _build_verifier()
 
 
-def reset_verifier() -> None:
-    """Forgets the process's verifier and its keys, so that the next call reads the settings again. For tests."""
-    _build_verifier.cache_clear()
-
-
 _verifier_lock = Lock()
 
 
-@lru_cache(maxsize=1)
+@per_process
 def _build_verifier() -> TokenVerifier:
     settings = get_settings()
     return TokenVerifier(

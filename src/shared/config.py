@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, cast
+
+from .process import per_process
 
 TokenUse = Literal["id", "access"]
 _INDEX_CACHE_MEGABYTES = 256
@@ -130,7 +131,7 @@ class Settings:
         return value
 
 
-@lru_cache(maxsize=1)
+@per_process
 def get_settings() -> Settings:
     """The process's settings: a copy of the environment as it is at the first call."""
     return Settings(MappingProxyType(dict(os.environ)))

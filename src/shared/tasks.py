@@ -3,12 +3,12 @@
 import contextvars
 import threading
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from .config import ConfigurationError, get_settings
 from .database.calls import CALL_ERRORS, counted_call, raise_translated
 from .models import json_text
+from .process import per_process
 from .telemetry import describe_failure, log_warning
 
 JSON = Any
@@ -92,7 +92,7 @@ def _do(worker: Worker, payload: str) -> None:
         log_warning("a task failed", **describe_failure(error))
 
 
-@lru_cache(maxsize=1)
+@per_process
 def _lambda_client() -> Any:
     from .database.client import new_lambda_client  # only those who ask for tasks pay for it
 

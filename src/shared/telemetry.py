@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from .process import per_process
 from .scope import Scope
 
 SERVICE = "k9-api"
@@ -33,7 +34,7 @@ class _RequestLine(LambdaPowertoolsFormatter):
         return self.serialize({**head, **vars(record).get(_REQUEST, {})})
 
 
-@lru_cache(maxsize=1)
+@per_process
 def get_logger() -> Logger:
     return Logger(service=SERVICE, level="INFO", logger_formatter=_RequestLine())
 

@@ -13,10 +13,10 @@ import pytest
 
 from scripts.local.folder import PROJECT
 from shared.database.embeddings import EmbeddingRepository
+from shared.process import renew
 from shared.similarity import jobs
 from shared.similarity.objects import default_objects, object_prefix
 from shared.similarity.snapshot import SnapshotStore
-from tests.conftest import forget
 from tests.support import freshness
 from tests.support.engines import ministack_engine
 from tests.support.freshness import MODEL, MUCH_MEMORY, OWNER, STEPS, History, Journal, wrong_answers
@@ -33,7 +33,7 @@ def stored(tmp_path: Path, environment: None, monkeypatch: pytest.MonkeyPatch) -
         for name, value in engine.settings(engine.endpoint).environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", engine.endpoint)
-        forget()
+        renew()
         objects = default_objects()
         objects.client.create_bucket(Bucket=objects.settings.similarity_bucket)
         yield

@@ -12,11 +12,12 @@ import pytest
 from shared import auth
 from shared.database import DatabaseManager
 from shared.database.manager import default_manager
+from shared.process import renew
 from shared.similarity import matrix
 from shared.similarity.cache import default_cache
 from shared.similarity.objects import default_objects
 from shared.tasks import wait_for_local_tasks
-from tests.conftest import ALICE, BOB, forget
+from tests.conftest import ALICE, BOB
 from tests.support.api import Answer, Api, all_endpoints, http_api_event
 from tests.support.cases import (
     CASES,
@@ -489,7 +490,7 @@ class TestKeys:
             embed("shared")
             embed("shared", OTHER_PRODUCT, OTHER_VECTOR)
             build_matrix("shared")
-        forget()
+        renew()
         tokens.trust(monkeypatch)
         api = Api.as_user(ALICE, tokens, groups=["k9-admins"])
         total = {"include_total": "true"} if case.key == ("GET", "/reports") else ""
@@ -604,7 +605,7 @@ def test_a_warm_process_answers_as_fresh_ones_do(manager: DatabaseManager, alice
     warm = [case.send(api).without_request_id() for api, case in order]
     fresh = []
     for api, case in order:
-        forget()
+        renew()
         auth._parse_header.cache_clear()
         matrix._process_tables.__init__()  # type: ignore[misc]
         fresh.append(case.send(api).without_request_id())

@@ -803,10 +803,10 @@ class TestProcessVerifier:
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("shared.jwks.fetch_jwks", fetch)
         get_settings.cache_clear()
-        auth.reset_verifier()
+        auth._build_verifier.cache_clear()
         yield fetched
         get_settings.cache_clear()
-        auth.reset_verifier()
+        auth._build_verifier.cache_clear()
 
     def test_the_settings_name_the_pool(self, tokens: TokenFactory, fetches: list[str]) -> None:
         assert authenticate([tokens.bearer()]).user_id == ALICE
@@ -836,7 +836,7 @@ class TestProcessVerifier:
 
     def test_a_reset_starts_anew(self, tokens: TokenFactory, fetches: list[str]) -> None:
         authenticate([tokens.bearer()])
-        auth.reset_verifier()
+        auth._build_verifier.cache_clear()
         authenticate([tokens.bearer()])
         assert len(fetches) == 2
 

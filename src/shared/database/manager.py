@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from ..config import Settings, get_settings
 from ..models.json_value import find_fault
+from ..process import before_snapshot, per_process
 from ..scope import current_scope
 from .attempts import TooLateToSend, watch_attempts
 from .attributes import simplify
@@ -122,7 +123,12 @@ class DatabaseManager:
         return self._resource.Table(name)
 
 
-@lru_cache(maxsize=1)
+@before_snapshot
+def _import_client() -> None:
+    import_module(".client", __package__)
+
+
+@per_process
 def default_manager() -> DatabaseManager:
     """The process's own manager, configured by the environment."""
     return DatabaseManager()

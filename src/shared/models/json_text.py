@@ -10,9 +10,9 @@ import secrets
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ..process import per_process
+
 _MAX_INTEGER_TEXT = 38
-_MARK = secrets.token_hex(16)
-_MARKED = re.compile(f'"{_MARK}([^"]+)"')
 
 
 def loads(text: str) -> Any:
@@ -31,8 +31,9 @@ def dumps(value: Any) -> str:
 
     Raises ValueError for a float that is not finite, TypeError for what JSON does not have.
     """
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_mark)
-    return _MARKED.sub(r"\1", text) if _MARK in text else text
+    mark = _mark()
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=mark.put)
+    return mark.taken_off(text)
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,9 +55,22 @@ def _parse_number(text: str) -> Decimal:
         return Decimal("Infinity")
 
 
-def _mark(value: object) -> str:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError("JSON has finite numbers only")
-        return f"{_MARK}{value}"
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+class _Mark:
+    """What a Decimal is written behind, as a text, until the quotes are taken off: a text that nobody can guess."""
+
+    def __init__(self) -> None:
+        self.text = secrets.token_hex(16)
+        self._pattern = re.compile(f'"{self.text}([^"]+)"')
+
+    def put(self, value: object) -> str:
+        if isinstance(value, Decimal):
+            if not value.is_finite():
+                raise ValueError("JSON has finite numbers only")
+            return f"{self.text}{value}"
+        raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+    def taken_off(self, text: str) -> str:
+        return self._pattern.sub(r"\1", text) if self.text in text else text
+
+
+_mark = per_process(_Mark)

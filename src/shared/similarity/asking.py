@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..config import ConfigurationError
 from ..errors import ApiError
 from ..models.fields import now
+from ..process import per_process
 from ..tasks import request_task
 from ..telemetry import log_warning
 
@@ -60,7 +60,7 @@ class Asker:
         self._asked[key, full] = self._clock()
 
 
-@lru_cache(maxsize=1)
+@per_process
 def default_asker() -> Asker:
     """The process's own."""
     return Asker()

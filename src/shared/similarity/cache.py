@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from ..config import get_settings
 from ..database.embeddings import EmbeddingRepository
 from ..errors import Unavailable
+from ..process import per_process
 from ..scope import current_scope
 from ..telemetry import log_warning
 from .asking import Asker, Key
@@ -190,7 +190,7 @@ class IndexCache:
         self._entry(key).index = None
 
 
-@lru_cache(maxsize=1)
+@per_process
 def default_cache() -> IndexCache:
     """The process's own cache, configured by the environment."""
     return IndexCache(default_objects(), EmbeddingRepository(), get_settings().index_cache_bytes)

@@ -4,12 +4,12 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from ..models.fields import parse_timestamp
+from ..process import per_process
 
 RUNNING_IS_STALE_AFTER = timedelta(seconds=60)
 """Several times what a worker lets pass between two signs of life."""
@@ -125,7 +125,7 @@ class MatrixStatus:
             raise CorruptStatus("not the status of a matrix") from error
 
 
-@lru_cache(maxsize=1)
+@per_process
 def _adapter() -> TypeAdapter[MatrixStatus]:
     return TypeAdapter(MatrixStatus)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +20,7 @@ from ..config import Settings, get_settings
 from ..database.attempts import Attempts, current_attempts, watch_attempts
 from ..database.calls import CALL_ERRORS, THROTTLES, CallError, counted_call, no_answer, raise_translated
 from ..errors import ApiError, OutcomeUnknown, TooManyRequests
+from ..process import per_process
 from ..scope import current_scope
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class ObjectStore:
         return answer
 
 
-@lru_cache(maxsize=1)
+@per_process
 def default_objects() -> ObjectStore:
     """The process's own store, configured by the environment."""
     return ObjectStore()
