@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scripts.building.release import release_of
 from scripts.deployment import guide, names, options, terminal
 from scripts.deployment.account import Account, sign_in
 from scripts.deployment.dry_run import leaving_nothing
@@ -14,7 +15,6 @@ from scripts.deployment.failure import DeploymentError
 from scripts.deployment.options import Options
 from scripts.deployment.parameters import choose
 from scripts.deployment.pool import Pool, find_pool, region_of
-from scripts.deployment.release import release_of
 from scripts.deployment.reporting import reported
 from scripts.deployment.sam import PROJECT, Sam, ensure_tools
 from scripts.deployment.stack import Stack, ensure_deployable, find_stack, stack_name

@@ -1,13 +1,13 @@
 """AWS SAM as the program it is: what it is told, and what is needed beside it."""
 
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.building.tools import missing_tools, sam_environment
 from scripts.deployment.account import Account
 from scripts.deployment.failure import DeploymentError
 from scripts.deployment.options import Options
@@ -17,8 +17,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 _STDERR = 2
 """Stdout is kept for the API's address."""
-
-_BUILT = frozenset({"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"})
 
 
 def ensure_tools(document: Mapping[str, Any], *, in_container: bool) -> None:
@@ -31,12 +29,12 @@ def ensure_tools(document: Mapping[str, Any], *, in_container: bool) -> None:
     if in_container:
         _ensure_container_engine()
         return
-    for tool in sorted(set(_build_tools(document))):
-        if not _runs(tool):
-            raise DeploymentError(
-                f"The build needs `{tool}`, which is not on the PATH or does not start. Install it, or pass "
-                "--use-container, which builds in AWS's image and needs Docker."
-            )
+    missing = missing_tools(document)
+    if missing:
+        raise DeploymentError(
+            f"The build needs `{missing[0]}`, which is not on the PATH or does not start. Install it, or pass "
+            "--use-container, which builds in AWS's image and needs Docker."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +62,9 @@ class Sam:
     def _run(self, verb: str, arguments: Sequence[str], what_now: str) -> None:
         command = ["sam", verb, "--config-env", self.options.environment, *arguments]
         command += ["--parameter-overrides", *overrides(self.parameters)]
-        status = subprocess.run(command, cwd=PROJECT, env=_environment(), stdout=_STDERR, check=False).returncode
+        status = subprocess.run(command, cwd=PROJECT, env=sam_environment(), stdout=_STDERR, check=False).returncode
         if status:
             raise DeploymentError(f"`sam {verb}` failed with status {status}, see above. {what_now}")
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-
-
-def _build_tools(document: Mapping[str, Any]) -> Iterator[str]:
-    """`make` for makefiles, otherwise the interpreter that the runtime is named after."""
-    default = document.get("Globals", {}).get("Function", {}).get("Runtime")
-    for body in document["Resources"].values():
-        metadata = body.get("Metadata", {})
-        if body["Type"] not in _BUILT or metadata.get("SkipBuild"):
-            continue
-        is_function = body["Type"] == "AWS::Serverless::Function"
-        method = metadata.get("BuildMethod") or (is_function and body["Properties"].get("Runtime", default))
-        if method:
-            yield "make" if method == "makefile" else str(method)
-
-
-def _runs(tool: str) -> bool:
-    """A name on the PATH may be a shim with nothing behind it."""
-    if not shutil.which(tool):
-        return False
-    return subprocess.run([tool, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def _ensure_container_engine() -> None:

@@ -91,14 +91,26 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """`body` goes as JSON, text and bytes as they are; `path` is percent-encoded as on the wire."""
+        endpoint, _ = find_endpoint(method, path)
+        return Answer(endpoint(self.event(method, path, body, query=query, headers=headers), Context()))
+
+    def event(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Event:
+        """What API Gateway makes of that request."""
         sent = {"content-type": "application/json", **self.headers, **(headers or {})}
         if self.token is not None:
             sent["authorization"] = f"Bearer {self.token}"
         endpoint, parameters = find_endpoint(method, path)
         text = body if isinstance(body, str) else None if body is None else json.dumps(body)
         raw_query = query if isinstance(query, str) else urlencode(query)
-        event = http_api_event(endpoint, path, parameters, raw_query, sent, text)
-        return Answer(endpoint(event, Context()))
+        return http_api_event(endpoint, path, parameters, raw_query, sent, text)
 
 
 def find_endpoint(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:

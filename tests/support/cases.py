@@ -15,6 +15,7 @@ from shared.database import (
     EmbeddingRepository,
     ReportRepository,
 )
+from shared.events import Event
 from shared.http import Endpoint
 from shared.models.vector import Vector
 from shared.similarity import jobs
@@ -72,9 +73,16 @@ class Case:
 
     def send(self, api: Api, report_id: str = REPORT, *, product_id: str = PRODUCT, **options: Any) -> Answer:
         """`query` comes on top of the case's own, and in place of what it names anew."""
-        path = self.path.format(report_id=encoded(report_id), product_id=encoded(product_id))
         query = self._with_query(options.pop("query", ""))
+        path = self._path(report_id, product_id)
         return api.request(self.method, path, **{"body": self.body, "query": query, **options})
+
+    def event(self, api: Api) -> Event:
+        """The case's own request, as API Gateway hands it over."""
+        return api.event(self.method, self._path(REPORT, PRODUCT), self.body, query=self._with_query(""))
+
+    def _path(self, report_id: str, product_id: str) -> str:
+        return self.path.format(report_id=encoded(report_id), product_id=encoded(product_id))
 
     def with_body(self, **members: Any) -> "Case":
         return replace(self, body={**(self.body or {}), **members})

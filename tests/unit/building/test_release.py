@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.deployment.release import release_of
+from scripts.building.release import release_of
 
 
 @pytest.fixture

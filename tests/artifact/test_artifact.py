@@ -1,0 +1,161 @@
+"""What `sam build` makes, as it is deployed: the real artifacts, in the runtime's own Python with nothing beside them.
+
+Not among the tests that run by default: the build takes SAM (.venv-deploy) and Python 3.13.
+"""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from scripts.building.artifacts import Architecture, Artifact, Artifacts, built, machine_architecture
+from scripts.local.folder import PROJECT
+from scripts.local.template import Template
+from tests.support.artifact_process import Run, start
+from tests.support.artifact_scene import Scene, running_scene
+from tests.support.cases import CASES
+
+ROUTES = {route.function: (route.method, route.path) for route in Template.load().routes()}
+FUNCTIONS = sorted(Template.load().resources("AWS::Serverless::Function"))
+LAYERS = {"DependenciesLayer": "core.txt", "NumericsLayer": "numerics.txt"}
+ARCHITECTURES: tuple[Architecture, ...] = ("x86_64", "arm64")
+UNZIPPED_LIMIT = 250 * 1024 * 1024
+"""Bytes of a function and its layers together (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+ELF_MACHINES = {"x86_64": 62, "arm64": 183}
+LAMBDAS_GLIBC = (2, 34)
+"""That of Amazon Linux 2023, on which python3.13 runs."""
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def artifacts(request: pytest.FixtureRequest) -> Artifacts:
+    return built(request.param)
+
+
+@pytest.fixture(scope="module")
+def functions() -> dict[str, Artifact]:
+    """Those that this machine can run."""
+    return {artifact.function: artifact for artifact in built(machine_architecture()).functions()}
+
+
+@pytest.fixture(scope="module")
+def imported(functions: dict[str, Artifact]) -> dict[str, Run]:
+    """Every function, started on its own and with no environment at all."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(functions, pool.map(start, functions.values()), strict=True))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("scene")) as running:
+        yield running
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).digest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_function_is_built(functions: dict[str, Artifact]) -> None:
+    assert sorted(functions) == FUNCTIONS
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_imports_from_its_artifact_alone(imported: dict[str, Run], function: str) -> None:
+    run = imported[function]
+    assert run.strange == ()
+    assert run.modules > 100
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_numpy_is_where_it_is_used(functions: dict[str, Artifact], imported: dict[str, Run], function: str) -> None:
+    layers = [layer.name for layer in functions[function].layers]
+    assert layers in (["DependenciesLayer"], ["DependenciesLayer", "NumericsLayer"])
+    assert imported[function].has_numpy == ("NumericsLayer" in layers)
+
+
+@pytest.mark.parametrize("function", sorted(ROUTES))
+def test_a_function_answers(functions: dict[str, Artifact], scene: Scene, function: str) -> None:
+    case = CASES[ROUTES[function]]
+    event = scene.event(case, f"user-of-{function}")
+    assert start(functions[function], event, scene.variables).status == case.status
+
+
+def test_the_worker_works(functions: dict[str, Artifact], scene: Scene) -> None:
+    assert start(functions["WorkerFunction"], scene.task("user-of-worker"), scene.variables).status == 200
+
+
+def test_all_functions_share_one_code(artifacts: Artifacts) -> None:
+    first, *others = artifacts.functions()
+    code = files(first.code)
+    assert all(files(other.code) == code for other in others)
+
+
+def test_the_code_is_the_source_and_nothing_else(artifacts: Artifacts) -> None:
+    source = {name: digest for name, digest in files(PROJECT / "src").items() if "__pycache__" not in name}
+    assert files(artifacts.functions()[0].code) == source
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_has_exactly_the_locked_packages(artifacts: Artifacts, layer: str) -> None:
+    locked = dict(re.findall(r"^([\w.-]+?)(?:\[[^]]*])?==([^ ;\\]+)", lock(layer), re.MULTILINE))
+    found = dict(re.findall(r"^Name: (.+)\nVersion: (.+)$", metadata(artifacts.folder / layer), re.MULTILINE))
+    assert {normal(name): version for name, version in found.items()} == {
+        normal(name): version for name, version in locked.items()
+    }
+
+
+def lock(layer: str) -> str:
+    return (PROJECT / "requirements" / LAYERS[layer]).read_text(encoding="utf-8")
+
+
+def normal(name: str) -> str:
+    """A project's name as PyPA's specification compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def metadata(layer: Path) -> str:
+    found = [path.read_text(encoding="utf-8") for path in layer.glob("python/*.dist-info/METADATA")]
+    return "\n".join(re.sub(r"^(Metadata-Version: .*)\n", "", text) for text in found)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_locked_package_has_hashes_and_comes_as_a_wheel(layer: str) -> None:
+    packages = re.split(r"\n(?=[\w.-]+(?:\[[^]]*])?==)", lock(layer))
+    assert all("--hash=sha256:" in package for package in packages)
+    asked = Template.load().resources("AWS::Serverless::LayerVersion")[layer]["Properties"]["ContentUri"]
+    requirements = (PROJECT / "infrastructure" / asked / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in requirements if not line.startswith("#")] == [
+        "--only-binary :all:",
+        f"-r ../../requirements/{LAYERS[layer]}",
+    ]
+
+
+def test_compiled_modules_are_for_the_processor_and_the_system(artifacts: Artifacts) -> None:
+    libraries = list(artifacts.folder.glob("*Layer/python/**/*.so*"))
+    machine = ELF_MACHINES[artifacts.folder.name]
+    assert len(libraries) > 10
+    assert {int.from_bytes(library.read_bytes()[18:20], "little") for library in libraries} == {machine}
+
+
+def test_wheels_run_on_lambdas_system(artifacts: Artifacts) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in artifacts.folder.glob("*Layer/python/*/WHEEL"))
+    needed = [(int(major), int(minor)) for major, minor in re.findall(r"manylinux_(\d+)_(\d+)_", text)]
+    assert needed
+    assert max(needed) <= LAMBDAS_GLIBC
+    assert "-linux_" not in text  # such a wheel was compiled on somebody's machine, for that machine
+
+
+def test_no_function_is_larger_than_lambda_takes(artifacts: Artifacts) -> None:
+    for artifact in artifacts.functions():
+        assert size(artifact.code) + sum(size(layer) for layer in artifact.layers) < UNZIPPED_LIMIT
