@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/environment.sh"
 
 ensure_environment .venv dev.txt
 ensure_environment .venv-store store.txt
+if [[ " $* " == *" --sam "* ]]; then ensure_environment .venv-deploy deploy.txt recent-pip; fi
 
 cd "$K9_ROOT"
 PYTHONPATH="$K9_ROOT/src:$K9_ROOT" exec .venv/bin/python -m scripts.local.dev "$@"

@@ -82,7 +82,7 @@ class Stage:
             sent["Authorization"] = f"Bearer {token or self.token}"
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
-            sent["Content-Type"] = "application/json"
+            sent.setdefault("Content-Type", "application/json")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer = self._send(method, path, content, sent)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from scripts.local import console, serving, stack
 from scripts.local.cloud import CloudOptions, find_deployment
+from scripts.local.containers.front import Containers
 from scripts.local.failure import LocalStackError
 from scripts.local.folder import LocalFolder
 from scripts.local.gateway import ensure_port_is_free
@@ -40,7 +41,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.aws:
         _serve_cloud(folder, options, stop)
     else:
-        stack.LocalStack(folder, options.port, stop, Template.load()).run(reset=options.reset)
+        front = Containers.prepare() if options.sam else serving.in_process
+        stack.LocalStack(folder, options.port, stop, Template.load(), front).run(reset=options.reset)
 
 
 def _serve_cloud(folder: LocalFolder, options: argparse.Namespace, stop: StopRequest) -> None:
@@ -73,6 +75,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="where to serve (%(default)s; 0: a free one)")
     parser.add_argument("--reset", action="store_true", help="throw the local data away and start afresh")
     parser.add_argument("--token", metavar="NAME", help="print a fresh token of the running stack")
+    parser.add_argument(
+        "--sam", action="store_true", help="the built functions in containers, by `sam local`, on the embedded store"
+    )
     cloud = parser.add_argument_group("against AWS")
     cloud.add_argument("--aws", action="store_true", help="the same handlers on an environment's real tables")
     cloud.add_argument("--environment", choices=_environments(), help="whose tables")
@@ -88,8 +93,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.aws and not options.environment:
         parser.error("--aws needs --environment, which says whose tables are meant")
-    if options.aws and (options.reset or options.token):
-        parser.error("--reset and --token are about the embedded store; they do not go with --aws")
+    if options.aws and (options.reset or options.token or options.sam):
+        parser.error("--reset, --token and --sam are about the embedded store; they do not go with --aws")
     cloud = (options.environment, options.profile, options.region, options.user_pool_id, options.user_pool_client_id)
     if not options.aws and any(cloud):
         parser.error("--environment, --profile, --region and --user-pool-... go with --aws")

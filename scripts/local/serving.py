@@ -1,21 +1,59 @@
-"""Serving until the user asks for an end: the part that the laptop stack and `--aws` share."""
+"""Serving until the user asks for an end: the part that the laptop stack and `--aws` share.
+
+A front is what serves the routes before a store: the gateway of this process, or `sam local` (see `containers`).
+"""
 
 import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from handlers import worker
 from scripts.local.api import Api
 from scripts.local.failure import LocalStackError
+from scripts.local.folder import LocalFolder
 from scripts.local.gateway import Gateway
+from scripts.local.identity import Pool
 from scripts.local.signals import StopRequest
 from scripts.local.template import Deployment, Template
 from shared.tasks import set_local_worker, wait_for_local_tasks
 
 _TASKS_SECONDS = 5.0
 _LOG = logging.getLogger("k9.local")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a front needs to know of the stack behind it; `port` is where it shall serve, 0 for a free one."""
+
+    template: Template
+    deployment: Deployment
+    pool: Pool
+    endpoint: str
+    port: int
+    folder: LocalFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A front that serves; `log` is where the handlers' lines go."""
+
+    port: int
+    is_whole: Callable[[], bool]
+    log: Path
+
+
+Front = Callable[[Backend], contextlib.AbstractContextManager[Served]]
+
+
+@contextlib.contextmanager
+def in_process(backend: Backend) -> Iterator[Served]:
+    """The handlers in this process, from the source."""
+    log = backend.folder.root / "api.log"
+    with gateway(backend.template, backend.deployment, backend.port, log) as served:
+        yield Served(served.port, lambda: True, log)
 
 
 @contextlib.contextmanager
@@ -38,7 +76,7 @@ def until_stopped(stop: StopRequest, is_whole: Callable[[], bool] = lambda: True
     _LOG.setLevel(logging.INFO)
     while not stop.wait(0.5):
         if not is_whole():
-            raise LocalStackError("The store ended while it was needed.")
+            raise LocalStackError("A part of the stack ended while it was needed.")
 
 
 def log_to_terminal() -> None:

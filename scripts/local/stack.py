@@ -25,6 +25,7 @@ class LocalStack:
     port: int
     stop: StopRequest
     template: Template
+    front: serving.Front = serving.in_process
 
     def run(self, *, reset: bool) -> None:
         forget_aws(os.environ)
@@ -74,13 +75,13 @@ class LocalStack:
         variables = local_variables(self.template, deployment, pool, running.endpoint)
         os.environ.update(variables)
         write_private(self.folder.variables, as_shell(variables))
-        log = self.folder.root / "api.log"
-        with serving.gateway(self.template, deployment, self.port, log) as served:
+        backend = serving.Backend(self.template, deployment, pool, running.endpoint, self.port, self.folder)
+        with self.front(backend) as served:
             self._load_demo(running.endpoint, served.port, tokens)
             url = f"http://localhost:{served.port}"
             lock.write({"pid": os.getpid(), "url": url, "store": running.endpoint, "client_id": pool.client_id})
-            console.say(console.welcome(url, self.folder.tokens, log))
-            serving.until_stopped(self.stop, lambda: running.alive)
+            console.say(console.welcome(url, self.folder.tokens, served.log))
+            serving.until_stopped(self.stop, lambda: running.alive and served.is_whole())
 
     def _prepare(self, endpoint: str) -> tuple[identity.Pool, dict[str, str]]:
         try:

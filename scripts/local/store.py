@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from scripts.local import locks, state
 from scripts.local.failure import LocalStackError
 from scripts.local.folder import PROJECT, LocalFolder
+from scripts.local.ports import free_port
 
 DEFAULT_PORT = 3011
 REGION = "us-east-1"
@@ -82,7 +82,7 @@ def start(folder: LocalFolder, *, port: int = DEFAULT_PORT) -> Store:
     state.check(folder)
     state.keep_copy(folder)
     for _ in range(_PORTS_TRIED):
-        store = _spawn(folder, _free_port(port))
+        store = _spawn(folder, free_port(port))
         try:
             _wait_until_ready(store)
         except _PortLostError:
@@ -218,15 +218,6 @@ def _still_saving(folder: LocalFolder, process_id: int) -> StoreError:
         f"The store (process {process_id}) did not end within {_SAVE_SECONDS:.0f} s. It was left running, since "
         f"killing it loses what it holds. See {folder.store_log}; start ./scripts/dev.sh again to wait for it."
     )
-
-
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise StoreError("No port on 127.0.0.1 is free for the store.")
 
 
 def _logged(log: Path, marks: tuple[str, ...]) -> list[str]:

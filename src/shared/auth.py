@@ -150,7 +150,7 @@ def _build_verifier() -> TokenVerifier:
         issuer=settings.issuer,
         client_ids=settings.client_ids,
         token_use=settings.token_use,
-        keys=JwksCache(jwks_fetcher(settings.jwks_url)),
+        keys=JwksCache(jwks_fetcher(settings.jwks_url, in_sam_local=settings.in_sam_local)),
     )
 
 

@@ -119,6 +119,11 @@ class Settings:
         return self.environ.get("COGNITO_JWKS_URL") or f"{self.issuer}/.well-known/jwks.json"
 
     @property
+    def in_sam_local(self) -> bool:
+        """Whether `sam local` runs this function, in a container on somebody's own machine."""
+        return self.environ.get("AWS_SAM_LOCAL") == "true"
+
+    @property
     def allowed_origins(self) -> frozenset[str]:
         """Origins that browsers may call from (CORS); empty for none, `*` for any."""
         listed = self.environ.get("ALLOWED_ORIGINS", "")

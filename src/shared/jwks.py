@@ -236,30 +236,38 @@ def _keys_unavailable() -> Unavailable:
     return Unavailable("Bearer tokens cannot be checked at the moment.", retry_after=COLD_COOLDOWN_SECONDS)
 
 
-def jwks_fetcher(url: str) -> Callable[[], bytes]:
-    """A function that fetches `url`. Raises ConfigurationError unless it is https, or http on this very machine."""
-    if not _is_trustworthy(url):
+def jwks_fetcher(url: str, *, in_sam_local: bool = False) -> Callable[[], bytes]:
+    """A function that fetches `url`. Raises ConfigurationError unless it is https, or http on this very machine.
+
+    A container of `sam local` sees this machine at a private address.
+    """
+    if not _is_trustworthy(url, in_sam_local):
         raise ConfigurationError(
             f"COGNITO_JWKS_URL is {url!r}: it must be an https URL (http for a loopback host only)."
         )
     return partial(fetch_jwks, url)
 
 
-def _is_trustworthy(url: str) -> bool:
+def _is_trustworthy(url: str, in_sam_local: bool) -> bool:
     """Keys that came over a plain network are anybody's keys."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
     host = parts.hostname
-    return host is not None and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    if host is None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host, in_sam_local))
 
 
-def _is_loopback(host: str) -> bool:
+def _is_this_machine(host: str, in_sam_local: bool) -> bool:
+    if host == "localhost" or (in_sam_local and host == "host.docker.internal"):
+        return True
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return address.is_loopback or (in_sam_local and address.is_private)
 
 
 def fetch_jwks(url: str) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from scripts.local import clients, locks, store
 from scripts.local.folder import PROJECT, LocalFolder
 from scripts.local.identity import ensure_pool, sign_in
+from scripts.local.ports import free_port
 from scripts.local.state import StateError
 from scripts.local.store import Store, StoreError
 from scripts.local.template import Template
@@ -168,8 +169,8 @@ def test_a_port_that_is_lost_to_another_store_is_not_taken_for_ours(
 ) -> None:
     """Two that start at once may both find a port free; the one that comes too late must not write into the other."""
     with running_store(tmp_path / "one") as one:
-        free = [one.port, one.port, store._free_port(0)]
-        monkeypatch.setattr(store, "_free_port", lambda preferred: free.pop(0))
+        free = [one.port, one.port, free_port()]
+        monkeypatch.setattr(store, "free_port", lambda preferred: free.pop(0))
         two = store.start(LocalFolder(tmp_path / "two"))
         assert free == []
         assert two.port != one.port
@@ -179,7 +180,7 @@ def test_a_port_that_is_lost_to_another_store_is_not_taken_for_ours(
 
 def test_ports_are_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_store(tmp_path / "one") as one:
-        monkeypatch.setattr(store, "_free_port", lambda preferred: one.port)
+        monkeypatch.setattr(store, "free_port", lambda preferred: one.port)
         with pytest.raises(StoreError, match="5 ports in a row were taken"):
             store.start(LocalFolder(tmp_path / "two"))
 

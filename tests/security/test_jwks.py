@@ -492,6 +492,17 @@ class TestUrl:
         with pytest.raises(ConfigurationError, match="COGNITO_JWKS_URL"):
             jwks_fetcher(url)
 
+    @pytest.mark.parametrize("host", ["10.88.0.1", "172.17.0.1", "192.168.1.2", "[fd00::1]", "host.docker.internal"])
+    def test_a_container_of_sam_local_sees_the_machine_at_a_private_address(self, host: str) -> None:
+        assert callable(jwks_fetcher(f"http://{host}:3011/jwks.json", in_sam_local=True))
+        with pytest.raises(ConfigurationError):
+            jwks_fetcher(f"http://{host}:3011/jwks.json")
+
+    @pytest.mark.parametrize("host", ["8.8.8.8", "cognito-idp.eu-west-1.amazonaws.com", "docker.internal", "[2600::1]"])
+    def test_and_trusts_nobody_further_away(self, host: str) -> None:
+        with pytest.raises(ConfigurationError):
+            jwks_fetcher(f"http://{host}/jwks.json", in_sam_local=True)
+
 
 @dataclass
 class Response:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.deployment.stage import Stage
 from scripts.local.folder import PROJECT, LocalFolder
 from scripts.local.store import stop_orphan
 
@@ -31,6 +32,9 @@ class Dev:
 
     def token(self, name: str = "alice") -> str:
         return (self.folder / "tokens" / f"{name}.token").read_text(encoding="utf-8").strip()
+
+    def stage(self, name: str = "alice") -> Stage:
+        return Stage(f"http://127.0.0.1:{self.port}", self.token(name))
 
     def call(self, method: str, path: str, body: str | None = None, *, token: str | None = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from scripts.local import store as local_store
 from scripts.local.folder import PROJECT, LocalFolder
+from scripts.local.ports import free_port
 from shared.config import Settings
 from shared.database import DatabaseManager
 from tests.support.environment import function_environment
@@ -79,12 +80,6 @@ def dynoxide_engine() -> Iterator[Engine]:
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _with_tables(engine: Engine) -> Engine:

@@ -29,6 +29,7 @@ OPTIONAL: dict[str, object] = {
     "index_cache_bytes": 256 * 1024 * 1024,
     "token_use": "id",
     "allowed_origins": frozenset(),
+    "in_sam_local": False,
 }
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
@@ -168,3 +169,8 @@ def test_every_variable_is_documented_by_its_error() -> None:
         with pytest.raises(ConfigurationError) as refused:
             getattr(settings(), name)
         assert re.fullmatch(r"The environment variable [A-Z_]+ is not set\. It names the .+\.", str(refused.value))
+
+
+@pytest.mark.parametrize(("value", "is_local"), [("true", True), ("", False), ("false", False), ("1", False)])
+def test_sam_local_says_so_itself(value: str, is_local: bool) -> None:
+    assert settings(AWS_SAM_LOCAL=value).in_sam_local is is_local

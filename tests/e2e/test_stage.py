@@ -1,0 +1,108 @@
+"""Any stage, over HTTP: every route, two users, every page, and what is refused."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.deployment.stage import Answer, Stage
+from scripts.local.template import Template
+from tests.e2e.conftest import Users
+from tests.support.tokens import TokenFactory
+from tests.support.tour import Tour, until
+
+_MOST_PAGES = 500
+
+
+def test_every_route_works(users: Users) -> None:
+    tour = Tour(users.one)
+    tour.take()
+    assert tour.called == {route.key for route in Template.load().routes()}
+    tour.leave()
+
+
+def test_nobody_sees_what_is_anothers(users: Users) -> None:
+    made = users.one.call("POST", "/reports", {"title": "Secret"}, Idempotency_Key=str(uuid.uuid4())).expect(201)
+    path = made.headers["Location"]
+    foreign, missing = users.other.call("GET", path), users.other.call("GET", f"/reports/{uuid.uuid4()}")
+    assert without_ids(foreign) == without_ids(missing)
+    users.other.call("PATCH", path, {"title": "Mine"}).expect(404)
+    users.other.call("DELETE", path).expect(404)
+    assert users.one.call("GET", path).expect(200).json == made.json
+    assert made.json["id"] not in [report["id"] for report in every_report(users.other)]
+    users.one.call("DELETE", path).expect(204)
+
+
+def without_ids(answer: Answer) -> tuple[int, object]:
+    problem = answer.json
+    return answer.status, {name: problem[name] for name in problem.keys() - {"request_id", "instance"}}
+
+
+def every_report(stage: Stage, limit: int = 4) -> Iterator[dict[str, Any]]:
+    query = f"limit={limit}"
+    for _ in range(_MOST_PAGES):
+        page = stage.call("GET", f"/reports?{query}").expect(200).json
+        yield from page["reports"]
+        if not page["has_more"]:
+            return
+        query = f"limit={limit}&cursor={page['next_cursor']}"
+    raise AssertionError(f"no end after {_MOST_PAGES} pages")
+
+
+def test_pages_are_walked_to_the_end(users: Users) -> None:
+    made = [users.one.call("POST", "/reports", {"title": f"Page {n}"}).expect(201) for n in range(5)]
+    ids = {answer.json["id"] for answer in made}
+    seen: list[str] = []
+
+    def are_all_there() -> bool:
+        seen[:] = [report["id"] for report in every_report(users.one, 2)]
+        return ids <= set(seen)
+
+    until(are_all_there)
+    assert len(seen) == len(set(seen))
+    total = users.one.call("GET", "/reports?limit=1&include_total=true").expect(200).json["total"]
+    assert total == len(seen)
+    for answer in made:
+        users.one.call("DELETE", answer.headers["Location"]).expect(204)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status"),
+    [
+        ("GET", "/reports?cursor=x", None, {}, 400),
+        ("GET", "/reports/none", None, {}, 404),
+        ("POST", "/reports", {}, {"Content_Type": "image/png"}, 415),
+        ("POST", "/reports", {"title": "", "user_id": "x"}, {}, 422),
+        ("POST", "/reports", {"title": "x" * 1_100_000}, {}, 413),
+        ("POST", "/embeddings/search", {"model_version": "none", "embedding_vector": [1]}, {}, 422),
+    ],
+)
+def test_what_is_refused_is_a_problem_document(
+    users: Users, method: str, path: str, body: Any, headers: dict[str, str], status: int
+) -> None:
+    answer = users.one.call(method, path, body, **headers).expect(status)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json["status"] == status
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "token"),
+    [("/reports", None), ("/reports", TokenFactory().id_token()), ("/reports", "a.b.c"), ("/no/such/route", "")],
+    ids=["no token", "a token of another pool", "no token at all", "no route"],
+)
+def test_who_and_what_is_unknown(users: Users, path: str, token: str | None) -> None:
+    """These may be answered by what stands in front of the handlers, in words of its own."""
+    answer = users.one.call("GET", path, token=token).expect(*((401,) if path == "/reports" else (403, 404)))
+    assert "reports" not in answer.json
+
+
+def test_a_browser_is_let_in_by_its_origin(users: Users, origin: str) -> None:
+    allowed = users.one.call(
+        "OPTIONS", "/reports", token=None, Origin=origin, Access_Control_Request_Method="POST"
+    ).expect(200, 204)
+    assert allowed.headers["Access-Control-Allow-Origin"] == origin
+    assert "authorization" in allowed.headers["Access-Control-Allow-Headers"].lower()
+    refused = users.one.call("GET", "/reports", token=None, Origin=origin).expect(401)
+    assert refused.headers["Access-Control-Allow-Origin"] == origin
