@@ -7,6 +7,7 @@ for artifact in built("x86_64").functions():
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,11 +26,11 @@ _BUILDS = PROJECT / ".aws-sam"
 _STAMP = ".release"
 _PATIENCE_SECONDS = 300
 _ARM = ("arm64", "aarch64")
-_STDERR = 2
+_LAST_LINES = 15
 
 
 class BuildError(Exception):
-    """Nothing came out. The message says why and what to do; SAM has told the rest on stderr."""
+    """Nothing came out. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,17 @@ def _build(folder: Path, architecture: Architecture, *, in_container: bool) -> N
     parameters = [f"Architecture={architecture}", "Environment=dev", "AllowedOrigins=*"]
     where = ["--template-file", str(DEFAULT_PATH), "--build-dir", str(folder)]
     how = ["--parallel", *(["--use-container"] if in_container else [])]
-    command = [str(SAM), "build", *where, *how, "--parameter-overrides", *parameters]
+    _run([str(SAM), "build", *where, *how, "--parameter-overrides", *parameters], folder.with_suffix(".log"))
+
+
+def _run(command: Sequence[str], log: Path) -> None:
     try:
-        status = subprocess.run(command, cwd=PROJECT, env=sam_environment(), stdout=_STDERR, check=False).returncode
+        with log.open("wb") as output:
+            done = subprocess.run(
+                command, cwd=PROJECT, env=sam_environment(), stdout=output, stderr=subprocess.STDOUT, check=False
+            )
     except FileNotFoundError as exc:
         raise BuildError(f"{SAM} is missing: `./scripts/deploy.sh --help` installs it.") from exc
-    if status:
-        raise BuildError(f"`sam build` failed with status {status}, see above.")
+    if done.returncode:
+        said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+        raise BuildError("\n".join([f"`sam build` failed with status {done.returncode}. The end of {log}:", *said]))

@@ -20,7 +20,7 @@ _PROBE = Path(__file__).with_name("probe.py")
 _ARM = ("arm64", "aarch64")
 _HOW_TO_HAVE_ONE = (
     "--sam runs each function in a container. Install Docker (https://docs.docker.com/engine/install/) and start it, "
-    "or start the socket of Podman (`systemctl start podman.socket`) and set DOCKER_HOST=unix:///run/podman/podman.sock. "
+    "or start Podman (`systemctl start podman.socket`) and set DOCKER_HOST=unix:///run/podman/podman.sock. "
     "Without --sam no container is needed."
 )
 

@@ -18,6 +18,7 @@ from scripts.building.artifacts import Artifact, Artifacts
 def write_local_template(artifacts: Artifacts, folder: Path, variables: Mapping[str, str]) -> Path:
     """Makes `folder` anew and gives the path of the template in it."""
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     roots = dict(_roots(artifacts, folder))
     document = artifacts.template.document
     document["Globals"]["Function"] |= {"Environment": {"Variables": dict(variables)}, "Layers": []}
