@@ -2,6 +2,7 @@
 # Measures beside peers, after installing them into .venv-bench. The first argument says what, the others go on to it:
 #   request_path (the default)   GET /reports/{report_id} beside the same route in other frameworks
 #   similarity                   search, filters, loading, storing and the matrix beside faiss, usearch and scikit-learn
+#   artifacts                    sizes of what is deployed, and each function's cold start from it
 #   capacity                     what every route consumes of DynamoDB, S3 and Lambda, against a DynamoDB on this machine
 set -euo pipefail
 
@@ -9,7 +10,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib/environment.sh"
 
 case "${1:-}" in
-  request_path | similarity | capacity)
+  request_path | similarity | artifacts | capacity)
     what=$1
     shift
     ;;
@@ -24,6 +25,13 @@ if [[ $what == capacity ]]; then
   ensure_environment .venv-store store.txt
   ensure_engines
   PYTHONPATH="$K9_ROOT:$K9_ROOT/src" exec .venv/bin/python -m benchmarks.capacity "$@"
+fi
+
+if [[ $what == artifacts ]]; then
+  ensure_environment .venv dev.txt
+  ensure_environment .venv-store store.txt
+  ensure_environment .venv-deploy deploy.txt recent-pip
+  PYTHONPATH="$K9_ROOT:$K9_ROOT/src" exec .venv/bin/python -m benchmarks.artifacts "$@"
 fi
 
 ensure_environment .venv-bench bench.txt

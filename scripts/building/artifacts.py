@@ -1,32 +1,20 @@
-"""A build of infrastructure/template.yaml for one kind of processor, and what came out for each function.
+"""What SAM has built of infrastructure/template.yaml, function by function."""
 
-for artifact in built("x86_64").functions():
-    print(artifact.handler, artifact.code, artifact.layers)
-"""
-
+import os
 import platform
-import shutil
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.building.release import release_of
-from scripts.building.tools import missing_tools, sam_environment
-from scripts.local import locks
 from scripts.local.folder import PROJECT
-from scripts.local.template import DEFAULT_PATH, Template
+from scripts.local.template import Template
 
 Architecture = Literal["x86_64", "arm64"]
 
-SAM = PROJECT / ".venv-deploy" / "bin" / "sam"
+BUILDS = Path(os.environ.get("K9_BUILD_DIR") or PROJECT / ".aws-sam").absolute()
+"""Where builds are kept."""
 
-_BUILDS = PROJECT / ".aws-sam"
-_STAMP = ".release"
-_PATIENCE_SECONDS = 300
 _ARM = ("arm64", "aarch64")
-_LAST_LINES = 15
 
 
 class BuildError(Exception):
@@ -59,6 +47,11 @@ class Artifacts:
         """The template with the paths of what was built."""
         return Template.load(self.folder / "template.yaml")
 
+    @property
+    def runtime(self) -> str:
+        """Lambda's name of it, which is that of its interpreter as well, such as `python3.13`."""
+        return str(self.template.document["Globals"]["Function"]["Runtime"])
+
     def functions(self) -> list[Artifact]:
         template = self.template
         shared = template.document["Globals"]["Function"].get("Layers", [])
@@ -77,55 +70,6 @@ class Artifacts:
         ]
 
 
-def built(architecture: Architecture, *, in_container: bool = False) -> Artifacts:
-    """The artifacts of the project as it is: those of an earlier build where nothing has changed since.
-
-    A build takes some 20 s; another process that asks meanwhile waits for it. Raises BuildError.
-    """
-    _BUILDS.mkdir(exist_ok=True)
-    lock = locks.acquire(_BUILDS / f"{architecture}.lock", patience=_PATIENCE_SECONDS)
-    if lock is None:
-        raise BuildError(f"Another build for {architecture} has been under way for {_PATIENCE_SECONDS} s. End it.")
-    try:
-        folder, release = _BUILDS / architecture, release_of(PROJECT, {"Architecture": architecture})
-        if not _is_of(folder, release):
-            shutil.rmtree(folder, ignore_errors=True)
-            _build(folder, architecture, in_container=in_container)
-            (folder / _STAMP).write_text(release, encoding="utf-8")
-        return Artifacts(folder)
-    finally:
-        lock.close()
-
-
 def machine_architecture() -> Architecture:
     """That of this machine's processor."""
     return "arm64" if platform.machine().lower() in _ARM else "x86_64"
-
-
-def _is_of(folder: Path, release: str) -> bool:
-    """The stamp is written last, so that a build that was interrupted is not taken for one."""
-    stamp = folder / _STAMP
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == release
-
-
-def _build(folder: Path, architecture: Architecture, *, in_container: bool) -> None:
-    lacking = [] if in_container else missing_tools(Template.load().document)
-    if lacking:
-        raise BuildError(f"The build needs {' and '.join(lacking)} on the PATH, and does not find it. Install it.")
-    parameters = [f"Architecture={architecture}", "Environment=dev", "AllowedOrigins=*"]
-    where = ["--template-file", str(DEFAULT_PATH), "--build-dir", str(folder)]
-    how = ["--parallel", *(["--use-container"] if in_container else [])]
-    _run([str(SAM), "build", *where, *how, "--parameter-overrides", *parameters], folder.with_suffix(".log"))
-
-
-def _run(command: Sequence[str], log: Path) -> None:
-    try:
-        with log.open("wb") as output:
-            done = subprocess.run(
-                command, cwd=PROJECT, env=sam_environment(), stdout=output, stderr=subprocess.STDOUT, check=False
-            )
-    except FileNotFoundError as exc:
-        raise BuildError(f"{SAM} is missing: `./scripts/deploy.sh --help` installs it.") from exc
-    if done.returncode:
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-        raise BuildError("\n".join([f"`sam build` failed with status {done.returncode}. The end of {log}:", *said]))

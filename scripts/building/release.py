@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_FOLDERS = ("src", "infrastructure", "requirements")
+_FOLDERS = ("src", "infrastructure", "requirements", "scripts/building")
 _LEFT_OUT = frozenset({"__pycache__", ".aws-sam"})
 
 

@@ -11,7 +11,13 @@ _BUILT = frozenset({"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"
 
 def missing_tools(document: Mapping[str, Any]) -> list[str]:
     """What a build of the template needs and the PATH does not have, or has as a shim with nothing behind it."""
-    return [tool for tool in sorted(set(_needed(document))) if not _runs(tool)]
+    return [tool for tool in sorted(set(_needed(document))) if not runs(tool)]
+
+
+def runs(tool: str) -> bool:
+    if not shutil.which(tool):
+        return False
+    return subprocess.run([tool, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def sam_environment() -> dict[str, str]:
@@ -30,9 +36,3 @@ def _needed(document: Mapping[str, Any]) -> Iterator[str]:
         method = metadata.get("BuildMethod") or (is_function and body["Properties"].get("Runtime", default))
         if method:
             yield "make" if method == "makefile" else str(method)
-
-
-def _runs(tool: str) -> bool:
-    if not shutil.which(tool):
-        return False
-    return subprocess.run([tool, "--version"], capture_output=True, check=False).returncode == 0

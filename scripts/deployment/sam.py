@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.building.artifacts import BUILDS, Artifacts, BuildError
+from scripts.building.bytecode import compile_ahead
 from scripts.building.tools import missing_tools, sam_environment
 from scripts.deployment.account import Account
 from scripts.deployment.failure import DeploymentError
@@ -14,6 +16,8 @@ from scripts.deployment.options import Options
 from scripts.deployment.parameters import overrides
 
 PROJECT = Path(__file__).resolve().parents[2]
+BUILD = BUILDS / "build"
+"""Where `sam build` puts what `sam deploy` takes."""
 
 _STDERR = 2
 """Stdout is kept for the API's address."""
@@ -47,7 +51,11 @@ class Sam:
 
     def build(self) -> None:
         container = ["--use-container"] if self.options.use_container else []
-        self._run("build", container, "Nothing was deployed.")
+        self._run("build", ["--build-dir", str(BUILD), *container], "Nothing was deployed.")
+        try:
+            compile_ahead(Artifacts(BUILD))
+        except BuildError as exc:
+            raise DeploymentError(f"{exc}\nNothing was deployed.") from exc
 
     def deploy(self) -> None:
         execute = ["--no-execute-changeset"] if self.options.dry_run else []
@@ -57,7 +65,8 @@ class Sam:
             if self.options.dry_run
             else "What failed is in the events above, and CloudFormation takes all back. Correct it, start again."
         )
-        self._run("deploy", [*self.account.options, review, "--no-fail-on-empty-changeset", *execute], what_now)
+        built = ["--template-file", str(BUILD / "template.yaml")]
+        self._run("deploy", [*self.account.options, *built, review, "--no-fail-on-empty-changeset", *execute], what_now)
 
     def _run(self, verb: str, arguments: Sequence[str], what_now: str) -> None:
         command = ["sam", verb, "--config-env", self.options.environment, *arguments]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.building.artifacts import Architecture, Artifact, Artifacts, built, machine_architecture
+from scripts.building.artifacts import Architecture, Artifact, Artifacts, machine_architecture
+from scripts.building.build import built
 from scripts.local.folder import PROJECT
 from scripts.local.template import Template
 from tests.support.artifact_process import Run, start
@@ -78,6 +79,11 @@ def test_a_handler_imports_from_its_artifact_alone(imported: dict[str, Run], fun
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_cold_start_compiles_nothing(imported: dict[str, Run], function: str) -> None:
+    assert imported[function].uncompiled == ()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_numpy_is_where_it_is_used(functions: dict[str, Artifact], imported: dict[str, Run], function: str) -> None:
     layers = [layer.name for layer in functions[function].layers]
     assert layers in (["DependenciesLayer"], ["DependenciesLayer", "NumericsLayer"])
@@ -101,9 +107,16 @@ def test_all_functions_share_one_code(artifacts: Artifacts) -> None:
     assert all(files(other.code) == code for other in others)
 
 
-def test_the_code_is_the_source_and_nothing_else(artifacts: Artifacts) -> None:
-    source = {name: digest for name, digest in files(PROJECT / "src").items() if "__pycache__" not in name}
-    assert files(artifacts.functions()[0].code) == source
+def without_bytecode(found: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: digest for name, digest in found.items() if "__pycache__" not in name}
+
+
+def test_the_code_is_the_source_and_its_bytecode(artifacts: Artifacts) -> None:
+    code = files(artifacts.functions()[0].code)
+    assert without_bytecode(code) == without_bytecode(files(PROJECT / "src"))
+    modules = [Path(name) for name in code if name.endswith(".py")]
+    compiled = {str(path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc") for path in modules}
+    assert code.keys() - without_bytecode(code).keys() == compiled
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -33,12 +33,15 @@ if order["event"] is not None:
     status = answer["statusCode"] if isinstance(answer, dict) else 200
 answered = time.perf_counter(), time.process_time()
 own = (*order["path"], sys.base_prefix + "/")
-files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+import importlib.util
+files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+sources = [file for file in files if file.endswith(".py") and file.startswith(tuple(order["path"]))]
 report = {
     "status": status,
     "wall": [imported[0] - began[0], answered[0] - imported[0]],
     "cpu": [imported[1] - began[1], answered[1] - imported[1]],
-    "strange": [file for file in files if file and file != "<stdin>" and not file.startswith(own)],
+    "strange": [file for file in files if not file.startswith(own)],
+    "uncompiled": [file for file in sources if not os.path.exists(importlib.util.cache_from_source(file))],
     "has_numpy": "numpy" in sys.modules,
     "modules": len(sys.modules),
 }
@@ -55,6 +58,8 @@ class Run:
     cpu: tuple[float, float]
     strange: tuple[str, ...]
     """Files of modules from elsewhere than the artifact and Python's own library."""
+    uncompiled: tuple[str, ...]
+    """Files of modules that had no bytecode."""
     has_numpy: bool
     modules: int
 
@@ -80,4 +85,12 @@ def start(artifact: Artifact, event: Any = None, variables: Mapping[str, str] | 
     )
     assert done.returncode == 0, f"{artifact.handler}: {done.stderr}"
     told = json.loads(done.stdout)
-    return Run(**{**told, "wall": tuple(told["wall"]), "cpu": tuple(told["cpu"]), "strange": tuple(told["strange"])})
+    return Run(
+        status=told["status"],
+        wall=tuple(told["wall"]),
+        cpu=tuple(told["cpu"]),
+        strange=tuple(told["strange"]),
+        uncompiled=tuple(told["uncompiled"]),
+        has_numpy=told["has_numpy"],
+        modules=told["modules"],
+    )

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scripts.building.artifacts import Artifacts, BuildError, built
+from scripts.building.artifacts import Artifacts, BuildError
+from scripts.building.build import built
 from scripts.building.tools import missing_tools
 from scripts.local import console
 from scripts.local.containers import processes
@@ -76,5 +77,4 @@ class Containers:
 
     def _must_pull(self) -> bool:
         """sam asks its registry at every start otherwise, also for an image that is here."""
-        runtime = self.artifacts.template.document["Globals"]["Function"]["Runtime"]
-        return not self.engine.has_image(str(runtime))
+        return not self.engine.has_image(self.artifacts.runtime)

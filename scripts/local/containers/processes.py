@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scripts.building.artifacts import SAM
+from scripts.building.build import SAM
 from scripts.local import locks
 from scripts.local.containers.engine import engine_variables
 from scripts.local.failure import LocalStackError

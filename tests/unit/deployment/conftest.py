@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.deployment import sam
 from tests.unit.deployment.fakes import Aws, Programs
 
 
@@ -17,5 +18,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     """Programs that record, alone on the PATH but for the system's own tools."""
     made = Programs(tmp_path / "programs", sys.executable)
+    monkeypatch.setattr(sam, "compile_ahead", made.compiled.append)
     monkeypatch.setenv("PATH", f"{made.folder}:/usr/bin:/bin")
     return made

@@ -8,6 +8,8 @@ import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 
+from scripts.building.artifacts import Artifacts
+
 POOL = "us-east-1_Pool1"
 API = "https://abc.execute-api.us-east-1.amazonaws.com"
 
@@ -26,6 +28,7 @@ class Programs:
 
     def __init__(self, folder: Path, python: str) -> None:
         self.folder = folder
+        self.compiled: list[Artifacts] = []
         folder.mkdir(exist_ok=True)
         for name in ("sam", "aws", "make", "python3.13", "docker"):
             self.add(name, PROGRAM.replace("NAME", name).replace("PYTHON", python))

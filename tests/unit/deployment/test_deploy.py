@@ -8,7 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
 
-from scripts.deployment import deploy, terminal
+from scripts.building.artifacts import Artifacts, BuildError
+from scripts.deployment import deploy, sam, terminal
 from scripts.local.template import Template
 from scripts.local.variables import WEB_ORIGINS
 from tests.unit.deployment.fakes import API, NO_STACK, POOL, Aws, Programs, refusal, stack
@@ -45,12 +46,31 @@ def refused(capsys: pytest.CaptureFixture[str], aws: Aws, programs: Programs, *a
     return said.err
 
 
+def test_what_cannot_be_compiled_is_not_deployed(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(artifacts: Artifacts) -> None:
+        raise BuildError("DependenciesLayer could not be compiled")
+
+    monkeypatch.setattr(sam, "compile_ahead", refuse)
+    assert run("--user-pool-id", POOL) == 1
+    assert [call[0] for call in programs.calls("sam")] == ["build"]
+    assert "could not be compiled\nNothing was deployed." in capsys.readouterr().err
+
+
 def test_a_first_deployment(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--user-pool-id", POOL) == 0
     build, rollout = programs.calls("sam")
     assert build[:3] == ["build", "--config-env", "dev"]
     assert rollout[:3] == ["deploy", "--config-env", "dev"]
-    assert rollout[3:7] == ["--region", "us-east-1", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
+    assert rollout[3:7] == [
+        "--region",
+        "us-east-1",
+        "--template-file",
+        f"{build[build.index('--build-dir') + 1]}/template.yaml",
+    ]
+    assert rollout[7:9] == ["--no-confirm-changeset", "--no-fail-on-empty-changeset"]
+    assert [str(artifacts.folder) for artifacts in programs.compiled] == [build[build.index("--build-dir") + 1]]
     assert "--no-execute-changeset" not in rollout
     assert parameters(build) == parameters(rollout)
     stated = parameters(rollout)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.building import artifacts
-from scripts.building.artifacts import BuildError, built, machine_architecture
+from scripts.building import build
+from scripts.building.artifacts import Artifacts, BuildError, machine_architecture
+from scripts.building.build import built
 from scripts.local import locks
 
 SAM = """#!{python}
@@ -20,7 +21,7 @@ folder.mkdir()
 (folder / "template.yaml").write_text({template!r})
 """
 TEMPLATE = """
-Globals: { Function: { Layers: [!Ref Base] } }
+Globals: { Function: { Runtime: python3.13, Layers: [!Ref Base] } }
 Resources:
   Base: { Type: AWS::Serverless::LayerVersion, Properties: { ContentUri: Base } }
   Extra: { Type: AWS::Serverless::LayerVersion, Properties: { ContentUri: Extra } }
@@ -38,6 +39,7 @@ class Project:
         (folder / "src").mkdir()
         self.change("first")
         self.sam("")
+        self.compiled: list[Artifacts] = []
 
     def change(self, text: str) -> None:
         (self.folder / "src" / "code.py").write_text(text)
@@ -56,10 +58,11 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = Project(tmp_path)
-    monkeypatch.setattr(artifacts, "PROJECT", tmp_path)
-    monkeypatch.setattr(artifacts, "SAM", tmp_path / "sam")
-    monkeypatch.setattr(artifacts, "_BUILDS", tmp_path / ".aws-sam")
-    monkeypatch.setattr(artifacts, "missing_tools", lambda document: [])
+    monkeypatch.setattr(build, "PROJECT", tmp_path)
+    monkeypatch.setattr(build, "SAM", tmp_path / "sam")
+    monkeypatch.setattr(build, "BUILDS", tmp_path / ".aws-sam")
+    monkeypatch.setattr(build, "missing_tools", lambda document: [])
+    monkeypatch.setattr(build, "compile_ahead", made.compiled.append)
     return made
 
 
@@ -73,7 +76,7 @@ def test_what_comes_out_for_each_function(project: Project) -> None:
 
 def test_an_unchanged_source_is_built_once(project: Project) -> None:
     assert built("x86_64") == built("x86_64")
-    assert len(project.calls) == 1
+    assert len(project.calls) == len(project.compiled) == 1
     assert '"Architecture=x86_64"' in project.calls[0]
     built("arm64")
     assert '"Architecture=arm64"' in project.calls[1]
@@ -105,7 +108,7 @@ def test_a_container_is_used_where_it_is_asked_for(project: Project) -> None:
 
 
 def test_what_the_build_needs_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "missing_tools", lambda document: ["make", "python3.13"])
+    monkeypatch.setattr(build, "missing_tools", lambda document: ["make", "python3.13"])
     with pytest.raises(BuildError, match=r"needs make and python3\.13 on the PATH"):
         built("x86_64")
     assert project.calls == []
@@ -119,7 +122,7 @@ def test_without_sam_it_says_what_installs_it(project: Project) -> None:
 
 
 def test_another_build_is_waited_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(build, "_PATIENCE_SECONDS", 0.1)
     (project.folder / ".aws-sam").mkdir()
     lock = locks.acquire(project.folder / ".aws-sam" / "x86_64.lock")
     assert lock is not None
