@@ -50,7 +50,7 @@ class Artifacts:
     @property
     def runtime(self) -> str:
         """Lambda's name of it, which is that of its interpreter as well, such as `python3.13`."""
-        return str(self.template.document["Globals"]["Function"]["Runtime"])
+        return runtime_of(self.template)
 
     def functions(self) -> list[Artifact]:
         template = self.template
@@ -70,6 +70,15 @@ class Artifacts:
         ]
 
 
+def runtime_of(template: Template) -> str:
+    return str(template.document["Globals"]["Function"]["Runtime"])
+
+
 def machine_architecture() -> Architecture:
     """That of this machine's processor."""
-    return "arm64" if platform.machine().lower() in _ARM else "x86_64"
+    return architecture_of(platform.machine())
+
+
+def architecture_of(machine: str) -> Architecture:
+    """Lambda's name of a processor that a system calls `machine`."""
+    return "arm64" if machine.lower() in _ARM else "x86_64"

@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.building.artifacts import BUILDS, Architecture, Artifacts, BuildError
+from scripts.building.artifacts import BUILDS, Architecture, Artifacts, BuildError, runtime_of
 from scripts.building.bytecode import compile_ahead
 from scripts.building.release import release_of
-from scripts.building.tools import missing_tools, sam_environment
+from scripts.building.tools import missing_tools, runs, sam_environment
 from scripts.local import locks
 from scripts.local.folder import PROJECT
 from scripts.local.template import DEFAULT_PATH, Template
@@ -34,11 +34,14 @@ def built(architecture: Architecture, *, in_container: bool = False) -> Artifact
     if lock is None:
         raise BuildError(f"Another build for {architecture} has been under way for {_PATIENCE_SECONDS} s. End it.")
     try:
-        folder, release = BUILDS / architecture, release_of(PROJECT, {"Architecture": architecture})
+        compiles = runs(runtime_of(Template.load()))
+        parameters = {"Architecture": architecture, "Bytecode": str(compiles)}
+        folder, release = BUILDS / architecture, release_of(PROJECT, parameters)
         if not _is_of(folder, release):
             shutil.rmtree(folder, ignore_errors=True)
             _build(folder, architecture, in_container=in_container)
-            compile_ahead(Artifacts(folder))
+            if compiles:
+                compile_ahead(Artifacts(folder))
             (folder / _STAMP).write_text(release, encoding="utf-8")
         return Artifacts(folder)
     finally:

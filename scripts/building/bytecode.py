@@ -5,27 +5,25 @@ that is two thirds of one (`benchmarks/run.sh artifacts`).
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from scripts.building.artifacts import Artifacts, BuildError
-from scripts.building.tools import runs
 
 _CODE, _LAYERS = "/var/task", "/opt"
 """Where Lambda puts what is compiled here: tracebacks name these."""
 
 # Times of files do not survive a deployment, so the bytecode is not compared with the source.
-_OPTIONS = ("-q", "-q", "--invalidation-mode", "unchecked-hash", "-x", r"/tests?/")
+_OPTIONS = ("-q", "-q", "--invalidation-mode", "unchecked-hash")
 
 
 def compile_ahead(artifacts: Artifacts) -> None:
     """Adds it to every function and layer, the same bytes for the same sources. Raises BuildError.
 
-    Where the runtime's Python is not on this machine, as after a build in a container, nothing is added.
+    It takes the runtime's own Python on this machine, which need not be here after a build in a container.
     """
-    if not runs(artifacts.runtime):
-        return
     functions = artifacts.functions()
     for layer in sorted({layer for function in functions for layer in function.layers}):
         _compile(artifacts.runtime, layer, _LAYERS)
@@ -36,10 +34,14 @@ def compile_ahead(artifacts: Artifacts) -> None:
 
 
 def _compile(python: str, folder: Path, place: str) -> None:
-    command = [python, "-m", "compileall", *_OPTIONS, "-s", str(folder), "-p", place, str(folder)]
+    tests = f"^{re.escape(str(folder))}/.*/tests?/"
+    where = ["-x", tests, "-s", str(folder), "-p", place, str(folder)]
+    command = [python, "-m", "compileall", *_OPTIONS, *where]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{folder.name} could not be compiled by {python}: {(done.stdout + done.stderr).strip()}")
+    if not any(folder.rglob("*.pyc")):
+        raise BuildError(f"{folder.name} has no bytecode after {' '.join(command)}.")
 
 
 def _environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_FOLDERS = ("src", "infrastructure", "requirements", "scripts/building")
+_PARTS = ("src", "infrastructure", "requirements", "scripts/building/bytecode.py")
 _LEFT_OUT = frozenset({"__pycache__", ".aws-sam"})
 
 
@@ -19,8 +19,9 @@ def release_of(project: Path, parameters: Mapping[str, str]) -> str:
 
 
 def _files(project: Path) -> Iterator[Path]:
-    for folder in _FOLDERS:
-        for path in sorted((project / folder).rglob("*")):
+    for part in _PARTS:
+        root = project / part
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
             if path.is_file() and _LEFT_OUT.isdisjoint(path.parts):
                 yield path
 

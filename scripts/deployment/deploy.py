@@ -16,8 +16,9 @@ from scripts.deployment.options import Options
 from scripts.deployment.parameters import choose
 from scripts.deployment.pool import Pool, find_pool, region_of
 from scripts.deployment.reporting import reported
-from scripts.deployment.sam import PROJECT, Sam, ensure_tools
+from scripts.deployment.sam import Sam, ensure_tools, the_only_build
 from scripts.deployment.stack import Stack, ensure_deployable, find_stack, stack_name
+from scripts.local.folder import PROJECT
 from scripts.local.template import Template
 
 _RELEASE = "Release"
@@ -40,7 +41,12 @@ def _run(chosen: Options) -> None:
     stack = find_stack(account, stack_name(chosen.environment))
     pool, parameters = _plan(account, chosen, stack, template["Parameters"])
     _agree(chosen, stack, pool)
-    sam = Sam(account, chosen, parameters)
+    with the_only_build():
+        _roll_out(Sam(account, chosen, parameters), stack)
+
+
+def _roll_out(sam: Sam, stack: Stack | None) -> None:
+    account, chosen = sam.account, sam.options
     sam.build()
     if chosen.dry_run:
         with leaving_nothing(account, stack_name(chosen.environment), stack):

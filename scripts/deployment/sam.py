@@ -1,23 +1,27 @@
 """AWS SAM as the program it is: what it is told, and what is needed beside it."""
 
+import contextlib
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scripts.building.artifacts import BUILDS, Artifacts, BuildError
 from scripts.building.bytecode import compile_ahead
-from scripts.building.tools import missing_tools, sam_environment
+from scripts.building.tools import missing_tools, runs, sam_environment
+from scripts.deployment import terminal
 from scripts.deployment.account import Account
 from scripts.deployment.failure import DeploymentError
 from scripts.deployment.options import Options
 from scripts.deployment.parameters import overrides
+from scripts.local import locks
+from scripts.local.folder import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 BUILD = BUILDS / "build"
 """Where `sam build` puts what `sam deploy` takes."""
+
+_CONFIG = PROJECT / "samconfig.toml"
 
 _STDERR = 2
 """Stdout is kept for the API's address."""
@@ -41,6 +45,19 @@ def ensure_tools(document: Mapping[str, Any], *, in_container: bool) -> None:
         )
 
 
+@contextlib.contextmanager
+def the_only_build() -> Iterator[None]:
+    """Keeps a second deployment from replacing the build before this one has uploaded it. Raises DeploymentError."""
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    lock = locks.acquire(BUILDS / "build.lock")
+    if lock is None:
+        raise DeploymentError(
+            f"Another deployment builds in {BUILDS}: wait for it to end, or set K9_BUILD_DIR to another folder."
+        )
+    with contextlib.closing(lock):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Sam:
     """sam for one environment. Raises DeploymentError where it fails; it has said why by then."""
@@ -52,8 +69,17 @@ class Sam:
     def build(self) -> None:
         container = ["--use-container"] if self.options.use_container else []
         self._run("build", ["--build-dir", str(BUILD), *container], "Nothing was deployed.")
+        self._compile(Artifacts(BUILD))
+
+    def _compile(self, artifacts: Artifacts) -> None:
+        if not runs(artifacts.runtime):
+            terminal.say(
+                f"Without {artifacts.runtime} on this machine no bytecode is added: a cold start takes about three "
+                "times as long."
+            )
+            return
         try:
-            compile_ahead(Artifacts(BUILD))
+            compile_ahead(artifacts)
         except BuildError as exc:
             raise DeploymentError(f"{exc}\nNothing was deployed.") from exc
 
@@ -69,7 +95,8 @@ class Sam:
         self._run("deploy", [*self.account.options, *built, review, "--no-fail-on-empty-changeset", *execute], what_now)
 
     def _run(self, verb: str, arguments: Sequence[str], what_now: str) -> None:
-        command = ["sam", verb, "--config-env", self.options.environment, *arguments]
+        # Named, since sam looks for it beside the template otherwise.
+        command = ["sam", verb, "--config-file", str(_CONFIG), "--config-env", self.options.environment, *arguments]
         command += ["--parameter-overrides", *overrides(self.parameters)]
         status = subprocess.run(command, cwd=PROJECT, env=sam_environment(), stdout=_STDERR, check=False).returncode
         if status:

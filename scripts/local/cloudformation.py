@@ -15,7 +15,7 @@ class TemplateError(LocalStackError):
     """The template holds something that cannot be read here; the message names it."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """SafeLoader that reads `!Ref X` as {"Ref": X} and any `!Name X` as {"Fn::Name": X}."""
 
 

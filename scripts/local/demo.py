@@ -108,9 +108,12 @@ def _send(connection: http.client.HTTPConnection, path: str, body: str, token: s
         "Content-Type": "application/json",
         "Idempotency-Key": idempotency_key,
     }
-    connection.request("POST", path, body=body.encode("utf-8"), headers=headers)
-    answer = connection.getresponse()
-    content = answer.read().decode("utf-8", errors="replace")
+    try:
+        connection.request("POST", path, body=body.encode("utf-8"), headers=headers)
+        answer = connection.getresponse()
+        content = answer.read().decode("utf-8", errors="replace")
+    except (OSError, http.client.HTTPException) as exc:
+        raise LocalStackError(f"POST {path} of the demo data was not answered: {type(exc).__name__} {exc}") from exc
     if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
         raise LocalStackError(f"POST {path} of the demo data was answered with {answer.status}: {content}")
     return json.loads(content)

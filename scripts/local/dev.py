@@ -41,8 +41,17 @@ def _run(options: argparse.Namespace) -> None:
     if options.aws:
         _serve_cloud(folder, options, stop)
     else:
-        front = Containers.prepare() if options.sam else serving.in_process
+        front = _containers(stop) if options.sam else serving.in_process
         stack.LocalStack(folder, options.port, stop, Template.load(), front).run(reset=options.reset)
+
+
+def _containers(stop: StopRequest) -> Containers:
+    """Ctrl-C ends the build as well, which is no fault of the build."""
+    try:
+        return Containers.prepare()
+    except LocalStackError:
+        stop.check()
+        raise
 
 
 def _serve_cloud(folder: LocalFolder, options: argparse.Namespace, stop: StopRequest) -> None:
@@ -70,7 +79,9 @@ def _cloud_options(options: argparse.Namespace) -> CloudOptions:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/dev.sh", description="Runs K9 API on this machine, with an embedded store unless --aws is given."
+        prog="scripts/dev.sh",
+        allow_abbrev=False,
+        description="Runs K9 API on this machine, with an embedded store unless --aws is given.",
     )
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="where to serve (%(default)s; 0: a free one)")
     parser.add_argument("--reset", action="store_true", help="throw the local data away and start afresh")

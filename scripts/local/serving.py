@@ -34,6 +34,8 @@ class Backend:
     endpoint: str
     port: int
     folder: LocalFolder
+    check: Callable[[], None]
+    """Raises where the user asks for an end while the front is starting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,9 @@ class LocalStack:
         variables = local_variables(self.template, deployment, pool, running.endpoint)
         os.environ.update(variables)
         write_private(self.folder.variables, as_shell(variables))
-        backend = serving.Backend(self.template, deployment, pool, running.endpoint, self.port, self.folder)
+        backend = serving.Backend(
+            self.template, deployment, pool, running.endpoint, self.port, self.folder, self.stop.check
+        )
         with self.front(backend) as served:
             self._load_demo(running.endpoint, served.port, tokens)
             url = f"http://localhost:{served.port}"

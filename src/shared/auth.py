@@ -134,7 +134,7 @@ def authenticate(authorization: Sequence[str]) -> Caller:
 def get_verifier() -> TokenVerifier:
     """The process's verifier, built from the settings at the first call. Raises ConfigurationError.
 
-    Under a lock, as lru_cache lets two first calls build two, with two key caches and two fetches.
+    Under a lock, as two first calls would each build one, with two key caches and two fetches.
     """
     with _verifier_lock:
         return _build_verifier()

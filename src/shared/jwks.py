@@ -41,6 +41,11 @@ _MODULUS_BITS = range(2048, 8192 + 1)
 _PUBLIC_EXPONENTS = range(65537, 2**32)
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
+# RFC 1918, and RFC 4193.
+_CONTAINER_NETWORKS = tuple(
+    ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
+
 # What only the standard alphabet has becomes a character that neither has, so that it cannot re-encode to itself.
 _TO_STANDARD_ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
 # The closing quote is optional so that an unterminated string is passed over once: otherwise the time is quadratic.
@@ -239,11 +244,11 @@ def _keys_unavailable() -> Unavailable:
 def jwks_fetcher(url: str, *, in_sam_local: bool = False) -> Callable[[], bytes]:
     """A function that fetches `url`. Raises ConfigurationError unless it is https, or http on this very machine.
 
-    A container of `sam local` sees this machine at a private address.
+    A container of `sam local` sees this machine at a private address, and cannot tell it from others there.
     """
     if not _is_trustworthy(url, in_sam_local):
         raise ConfigurationError(
-            f"COGNITO_JWKS_URL is {url!r}: it must be an https URL (http for a loopback host only)."
+            f"COGNITO_JWKS_URL is {url!r}: it must be an https URL (http for this very machine only)."
         )
     return partial(fetch_jwks, url)
 
@@ -257,17 +262,18 @@ def _is_trustworthy(url: str, in_sam_local: bool) -> bool:
     host = parts.hostname
     if host is None:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(host, in_sam_local))
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_near(host, in_sam_local))
 
 
-def _is_this_machine(host: str, in_sam_local: bool) -> bool:
+def _is_near(host: str, in_sam_local: bool) -> bool:
+    """This machine; for a container on it, a machine of the networks that containers have, as this one is."""
     if host == "localhost" or (in_sam_local and host == "host.docker.internal"):
         return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return address.is_loopback or (in_sam_local and address.is_private)
+    return address.is_loopback or (in_sam_local and any(address in network for network in _CONTAINER_NETWORKS))
 
 
 def fetch_jwks(url: str) -> bytes:

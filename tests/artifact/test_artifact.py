@@ -98,7 +98,10 @@ def test_a_function_answers(functions: dict[str, Artifact], scene: Scene, functi
 
 
 def test_the_worker_works(functions: dict[str, Artifact], scene: Scene) -> None:
-    assert start(functions["WorkerFunction"], scene.task("user-of-worker"), scene.variables).status == 200
+    task = scene.task("user-of-worker")
+    assert scene.manifests("user-of-worker") == []
+    assert start(functions["WorkerFunction"], task, scene.variables).status is None
+    assert len(scene.manifests("user-of-worker")) == 1
 
 
 def test_all_functions_share_one_code(artifacts: Artifacts) -> None:

@@ -4,14 +4,18 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from scripts.local.containers import relay
+from scripts.local.containers.engine import Bridge
 from scripts.local.containers.relay import relayed
 from scripts.local.failure import LocalStackError
 from scripts.local.ports import free_port
 
 GATEWAY = "127.0.0.2"
+BRIDGE = Bridge(IPv4Address(GATEWAY), IPv4Network("127.0.0.0/8"))
 """Another address of this machine, as the gateway of a containers' network is."""
 
 
@@ -47,13 +51,13 @@ def exchange(address: tuple[str, int], sent: bytes) -> bytes:
 
 def test_all_bytes_go_both_ways(echo: int) -> None:
     sent = bytes(range(256)) * 8192
-    with relayed(GATEWAY, echo) as port:
+    with relayed(BRIDGE, echo) as port:
         assert exchange((GATEWAY, port), sent) == sent
 
 
 def test_many_at_once(echo: int) -> None:
     answers: list[bytes] = []
-    with relayed(GATEWAY, echo) as port:
+    with relayed(BRIDGE, echo) as port:
         threads = [
             threading.Thread(target=lambda text=text: answers.append(exchange((GATEWAY, port), text)))
             for text in (b"%d" % number for number in range(20))
@@ -66,17 +70,17 @@ def test_many_at_once(echo: int) -> None:
 
 
 def test_it_listens_at_that_address_alone(echo: int) -> None:
-    with relayed(GATEWAY, echo) as port, pytest.raises(ConnectionRefusedError):
+    with relayed(BRIDGE, echo) as port, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_a_server_that_is_gone_ends_the_connection() -> None:
-    with relayed(GATEWAY, free_port()) as port:
+    with relayed(BRIDGE, free_port()) as port:
         assert exchange((GATEWAY, port), b"") == b""
 
 
 def test_afterwards_nothing_listens(echo: int) -> None:
-    with relayed(GATEWAY, echo) as port:
+    with relayed(BRIDGE, echo) as port:
         pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((GATEWAY, port), timeout=5)
@@ -84,10 +88,23 @@ def test_afterwards_nothing_listens(echo: int) -> None:
 
 def test_an_address_that_comes_later_can_be_had_now() -> None:
     """An engine makes its network with the first container, and the address with it."""
-    with relayed("192.0.2.77", free_port()) as port:
+    with relayed(Bridge(IPv4Address("192.0.2.77"), IPv4Network("192.0.2.0/24")), free_port()) as port:
         assert port > 0
 
 
-def test_what_is_no_address_of_this_machine_is_named() -> None:
-    with pytest.raises(LocalStackError, match=r"The address 999\.0\.0\.1 of the containers' network"):
-        relayed("999.0.0.1", free_port()).__enter__()
+def test_whoever_is_not_of_the_network_is_sent_away(echo: int) -> None:
+    """Linux takes packets for the address from any interface."""
+    with relayed(Bridge(IPv4Address(GATEWAY), IPv4Network("127.0.0.128/25")), echo) as port:
+        with pytest.raises(ConnectionError):
+            exchange((GATEWAY, port), b"x" * 1_000_000)
+        answers = socket.create_connection((GATEWAY, port), timeout=5, source_address=("127.0.0.200", 0))
+        with answers:
+            answers.sendall(b"x")
+            answers.shutdown(socket.SHUT_WR)
+            assert answers.recv(10) == b"x"
+
+
+def test_an_address_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "_IP_FREEBIND", 9999)
+    with pytest.raises(LocalStackError, match=r"The address 127\.0\.0\.2 of the containers' network cannot be used"):
+        relayed(BRIDGE, free_port()).__enter__()

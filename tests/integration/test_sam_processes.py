@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from scripts.local.containers import processes
 from scripts.local.containers.processes import Order, running, stop_orphans
 from scripts.local.failure import LocalStackError
 from scripts.local.folder import PROJECT
+from scripts.local.signals import Interrupted
 
 SERVES = """
 import signal, sys, time
@@ -33,8 +35,12 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(processes, "SAM", program)
 
 
-def order(folder: Path, *, pull: bool = False) -> Order:
-    return Order(folder / "template.json", {"B": "1,2", "A": "x"}, pull, folder)
+def no_check() -> None:
+    """Nobody asks for an end."""
+
+
+def order(folder: Path, check: Callable[[], None] = no_check) -> Order:
+    return Order(folder / "template.json", {"B": "1,2", "A": "x"}, folder, check)
 
 
 def test_it_serves_until_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +57,21 @@ def test_it_serves_until_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "DYNAMODB_USERS_TABLE" not in said
 
 
-def test_an_image_is_asked_for_where_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_free_port_is_taken_where_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, SERVES)
-    with running(order(tmp_path, pull=True), "start-lambda") as served:
+    with running(order(tmp_path), "start-lambda") as served:
         assert served.port > 0
-        assert "skip-pull-image" not in served.log.read_text()
+
+
+def test_who_asks_for_an_end_does_not_wait_for_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, "import time; time.sleep(60)")
+
+    def interrupt() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        running(order(tmp_path, interrupt), "start-api").__enter__()
+    assert locks.holder(tmp_path / "start-api.lock") is None
 
 
 def test_one_that_ends_at_once_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +112,7 @@ import os, signal, sys
 from pathlib import Path
 from scripts.local.containers import processes
 processes.SAM = Path(sys.argv[1]) / "sam"
-order = processes.Order(Path("t"), {}, False, Path(sys.argv[1]))
+order = processes.Order(Path("t"), {}, Path(sys.argv[1]), lambda: None)
 with processes.running(order, "start-api"):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -498,7 +498,17 @@ class TestUrl:
         with pytest.raises(ConfigurationError):
             jwks_fetcher(f"http://{host}:3011/jwks.json")
 
-    @pytest.mark.parametrize("host", ["8.8.8.8", "cognito-idp.eu-west-1.amazonaws.com", "docker.internal", "[2600::1]"])
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "8.8.8.8",
+            "169.254.169.254",
+            "203.0.113.1",
+            "cognito-idp.eu-west-1.amazonaws.com",
+            "docker.internal",
+            "[2600::1]",
+        ],
+    )
     def test_and_trusts_nobody_further_away(self, host: str) -> None:
         with pytest.raises(ConfigurationError):
             jwks_fetcher(f"http://{host}/jwks.json", in_sam_local=True)

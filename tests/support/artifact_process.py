@@ -30,7 +30,7 @@ if order["event"] is not None:
         def get_remaining_time_in_millis(self):
             return 900_000
     answer = handler(order["event"], Context())
-    status = answer["statusCode"] if isinstance(answer, dict) else 200
+    status = answer["statusCode"] if answer is not None else None
 answered = time.perf_counter(), time.process_time()
 own = (*order["path"], sys.base_prefix + "/")
 import importlib.util
@@ -79,9 +79,14 @@ def start(artifact: Artifact, event: Any = None, variables: Mapping[str, str] | 
         "function": artifact.function,
         "event": event,
     }
-    command = [interpreter(), "-I", "-S", "-B", "-c", _DRIVER]
     done = subprocess.run(
-        command, input=json.dumps(order), env=dict(variables or {}), capture_output=True, text=True, check=False
+        [interpreter(), "-I", "-S", "-B", "-c", _DRIVER],
+        input=json.dumps(order),
+        env=dict(variables or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, f"{artifact.handler}: {done.stderr}"
     told = json.loads(done.stdout)

@@ -16,8 +16,9 @@ from scripts.local import clients
 from shared.database.manager import default_manager
 from shared.events import Event
 from shared.process import renew
+from shared.similarity.objects import default_objects
 from tests.support.api import Api
-from tests.support.cases import MODEL, REPORT, Case, prepare
+from tests.support.cases import MODEL, REPORT, Case, embed, prepare
 from tests.support.engines import Engine, ministack_engine
 from tests.support.environment import AWS_IDENTITY
 from tests.support.tokens import TokenFactory, jwks
@@ -40,11 +41,16 @@ class Scene:
             return case.event(Api(self.tokens.id_token(owner)))
 
     def task(self, owner: str) -> dict[str, object]:
-        """A task for the worker that has something to do."""
+        """A task for the worker that has something to do: there is a product, and no snapshot yet."""
         with self._process():
-            _remove_report()
-            prepare(owner)
+            embed(owner)
         return {"task": "snapshot", "owner": owner, "model_version": MODEL}
+
+    def manifests(self, owner: str) -> list[str]:
+        """The keys of the snapshots' manifests that the owner has."""
+        with self._process():
+            found = [info.key for info in default_objects().list(f"similarity/{owner}/")]
+        return [key for key in found if key.endswith("manifest.json")]
 
     @contextmanager
     def _process(self) -> Iterator[None]:

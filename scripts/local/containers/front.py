@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from scripts.building.artifacts import Artifacts, BuildError
+from scripts.building.artifacts import Artifacts, BuildError, runtime_of
 from scripts.building.build import built
 from scripts.building.tools import missing_tools
 from scripts.local import console
 from scripts.local.containers import processes
-from scripts.local.containers.engine import Engine, find_engine
+from scripts.local.containers.engine import DESKTOP_HOST, Engine, find_engine
 from scripts.local.containers.local_template import write_local_template
 from scripts.local.containers.relay import relayed
 from scripts.local.failure import LocalStackError
@@ -33,6 +33,7 @@ class Containers:
     def prepare(cls) -> "Containers":
         """Raises LocalStackError where there is no engine, or no build: before anything is started."""
         engine = find_engine()
+        engine.ensure_image(runtime_of(Template.load()))
         console.say("Building the artifacts, unless they are as the source is ...")
         try:
             lacking = missing_tools(Template.load().document)
@@ -49,8 +50,8 @@ class Containers:
         tasks_port = free_port()
         with self._seen(urlsplit(backend.endpoint).port or 80) as store, self._seen(tasks_port) as tasks:
             variables = self._variables(backend, store, tasks)
-            template = write_local_template(self.artifacts, folder / "functions", variables)
-            order = processes.Order(template, self._parameters(backend), self._must_pull(), folder)
+            template = write_local_template(self.artifacts, self.engine.architecture, folder / "functions", variables)
+            order = processes.Order(template, self._parameters(backend), folder, backend.check)
             console.say("Starting `sam local`; a function's container starts with its first request ...")
             with (
                 processes.running(order, "start-lambda", tasks_port) as worker,
@@ -61,11 +62,12 @@ class Containers:
     @contextlib.contextmanager
     def _seen(self, port: int) -> Iterator[str]:
         """The address at which a container finds a loopback port of this machine; a desktop engine relays by itself."""
-        if self.engine.gateway is None:
-            yield f"http://{self.engine.host}:{port}"
+        bridge = self.engine.bridge
+        if bridge is None:
+            yield f"http://{DESKTOP_HOST}:{port}"
             return
-        with relayed(self.engine.gateway, port) as relay:
-            yield f"http://{self.engine.host}:{relay}"
+        with relayed(bridge, port) as relay:
+            yield f"http://{bridge.gateway}:{relay}"
 
     def _variables(self, backend: Backend, store: str, tasks: str) -> Mapping[str, str]:
         stated = local_variables(backend.template, backend.deployment, backend.pool, store)
@@ -74,7 +76,3 @@ class Containers:
     def _parameters(self, backend: Backend) -> Mapping[str, str]:
         deployment = backend.deployment
         return {"Environment": deployment.environment, "AllowedOrigins": ",".join(deployment.allowed_origins)}
-
-    def _must_pull(self) -> bool:
-        """sam asks its registry at every start otherwise, also for an image that is here."""
-        return not self.engine.has_image(self.artifacts.runtime)

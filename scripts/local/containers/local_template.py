@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.building.artifacts import Artifact, Artifacts
+from scripts.building.artifacts import Architecture, Artifact, Artifacts
 
 
-def write_local_template(artifacts: Artifacts, folder: Path, variables: Mapping[str, str]) -> Path:
+def write_local_template(
+    artifacts: Artifacts, architecture: Architecture, folder: Path, variables: Mapping[str, str]
+) -> Path:
     """Makes `folder` anew and gives the path of the template in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -23,7 +25,7 @@ def write_local_template(artifacts: Artifacts, folder: Path, variables: Mapping[
     document = artifacts.template.document
     document["Globals"]["Function"] |= {"Environment": {"Variables": dict(variables)}, "Layers": []}
     # Containers of the engine's own processor, whatever the parameter's default is.
-    document["Globals"]["Function"]["Architectures"] = [artifacts.folder.name]
+    document["Globals"]["Function"]["Architectures"] = [architecture]
     kept = {name: _local(body, roots.get(name)) for name, body in document["Resources"].items() if _is_run(body)}
     # What is left has no references but to what is left out: sam needs routes and functions alone.
     path = folder / "template.json"
@@ -50,11 +52,14 @@ def _roots(artifacts: Artifacts, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _merge(artifact: Artifact, root: Path) -> None:
-    """Hard links: nothing is copied, and a container may mount the folder without the artifacts."""
+    """Hard links where there can be any: nothing is copied, and a container needs to mount this one folder."""
     for source in artifact.path:
         shutil.copytree(source, root, copy_function=_link, dirs_exist_ok=True)
 
 
 def _link(source: str, target: str) -> None:
     Path(target).unlink(missing_ok=True)
-    os.link(source, target)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)

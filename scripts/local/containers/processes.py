@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,14 +47,15 @@ class Order:
 
     template: Path
     parameters: Mapping[str, str]
-    pull: bool
     folder: Path
     """Of logs and locks."""
+    check: Callable[[], None]
+    """Raises where the user asks for an end meanwhile."""
 
     def command(self, verb: Command, port: int) -> list[str]:
         options = ["--template", str(self.template), "--host", "127.0.0.1", "--port", str(port), "--region", REGION]
         # EAGER leaves containers behind, and begins with all of them; a file is watched for nothing in a build.
-        options += ["--warm-containers", "LAZY", "--no-watch", *([] if self.pull else ["--skip-pull-image"])]
+        options += ["--warm-containers", "LAZY", "--no-watch", "--skip-pull-image"]
         overrides = [f"{name}={value}" for name, value in sorted(self.parameters.items())]
         return [str(SAM), "local", verb, *options, "--parameter-overrides", *overrides]
 
@@ -64,7 +65,7 @@ def running(order: Order, verb: Command, port: int = 0) -> Iterator[SamLocal]:
     """Serves on 127.0.0.1:`port` (0: a free one). Raises LocalStackError where it does not start or does not end."""
     served = _spawn(order, verb, port or free_port())
     try:
-        _wait_until_ready(served)
+        _wait_until_ready(served, order.check)
         yield served
     finally:
         _stop(served)
@@ -104,13 +105,14 @@ def _spawn(order: Order, verb: Command, port: int) -> SamLocal:
     return SamLocal(process, port, log)
 
 
-def _wait_until_ready(served: SamLocal) -> None:
+def _wait_until_ready(served: SamLocal, check: Callable[[], None]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while _READY not in _read(served.log):
         if not served.alive:
             raise LocalStackError(f"`sam local` ended at once. The end of {served.log}:\n{_last_lines(served.log)}")
         if time.monotonic() > deadline:
             raise LocalStackError(f"`sam local` did not start within {_START_SECONDS:.0f} s; see {served.log}.")
+        check()
         time.sleep(0.1)
 
 

@@ -1,7 +1,7 @@
-"""A loopback port of this machine, as containers see it: at the gateway of their network, and nowhere else.
+"""A loopback port of this machine, as its containers see it: at the gateway of their network, for that network alone.
 
-The store and Lambda's endpoint listen on 127.0.0.1 alone. The gateway's address is this machine's own; nobody but the
-containers on it, and this machine, can reach it.
+The store and Lambda's endpoint listen on 127.0.0.1 and ask nobody who they are. Linux takes packets for the gateway's
+address from any interface, so that whoever does not come from the containers' network is sent away here.
 """
 
 import contextlib
@@ -9,7 +9,9 @@ import errno
 import socket
 import threading
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
+from scripts.local.containers.engine import Bridge
 from scripts.local.failure import LocalStackError
 
 _PIECE = 64 * 1024
@@ -20,11 +22,11 @@ _IP_FREEBIND = 15
 
 
 @contextlib.contextmanager
-def relayed(address: str, port: int) -> Iterator[int]:
-    """The port at `address` that leads to 127.0.0.1:`port`."""
-    with _listener(address) as listener:
+def relayed(bridge: Bridge, port: int) -> Iterator[int]:
+    """The port at the gateway that leads to 127.0.0.1:`port`."""
+    with _listener(str(bridge.gateway)) as listener:
         ended = threading.Event()
-        accepting = threading.Thread(target=_accept, args=(listener, port, ended), name="k9-relay", daemon=True)
+        accepting = threading.Thread(target=_accept, args=(listener, bridge, port, ended), name="k9-relay", daemon=True)
         accepting.start()
         try:
             yield int(listener.getsockname()[1])
@@ -35,10 +37,10 @@ def relayed(address: str, port: int) -> Iterator[int]:
 
 def _listener(address: str) -> socket.socket:
     listener = socket.socket()
-    # An engine may make its network, and the address, only with the first container.
-    listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-    listener.settimeout(_ACCEPT_SECONDS)
     try:
+        # An engine may make its network, and the address, only with the first container.
+        listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        listener.settimeout(_ACCEPT_SECONDS)
         listener.bind((address, 0))
         listener.listen(128)
     except OSError as exc:
@@ -48,12 +50,20 @@ def _listener(address: str) -> socket.socket:
     return listener
 
 
-def _accept(listener: socket.socket, port: int, ended: threading.Event) -> None:
+def _accept(listener: socket.socket, bridge: Bridge, port: int, ended: threading.Event) -> None:
     while not ended.is_set():
-        with contextlib.suppress(TimeoutError):
-            client, _ = listener.accept()
-            client.settimeout(None)
-            threading.Thread(target=_connect, args=(client, port), name="k9-relay", daemon=True).start()
+        try:
+            client, (address, *_) = listener.accept()
+        except TimeoutError:
+            continue
+        except OSError:  # no descriptor is free just now
+            ended.wait(_ACCEPT_SECONDS)
+            continue
+        if IPv4Address(address) not in bridge.network:
+            client.close()
+            continue
+        client.settimeout(None)
+        threading.Thread(target=_connect, args=(client, port), name="k9-relay", daemon=True).start()
 
 
 def _connect(client: socket.socket, port: int) -> None:

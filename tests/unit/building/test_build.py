@@ -40,6 +40,7 @@ class Project:
         self.change("first")
         self.sam("")
         self.compiled: list[Artifacts] = []
+        self.has_python = True
 
     def change(self, text: str) -> None:
         (self.folder / "src" / "code.py").write_text(text)
@@ -63,6 +64,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(build, "BUILDS", tmp_path / ".aws-sam")
     monkeypatch.setattr(build, "missing_tools", lambda document: [])
     monkeypatch.setattr(build, "compile_ahead", made.compiled.append)
+    monkeypatch.setattr(build, "runs", lambda tool: made.has_python)
     return made
 
 
@@ -105,6 +107,15 @@ def test_a_build_that_was_cut_off_is_repeated(project: Project) -> None:
 def test_a_container_is_used_where_it_is_asked_for(project: Project) -> None:
     built("x86_64", in_container=True)
     assert '"--use-container"' in project.calls[0]
+
+
+def test_without_the_runtimes_python_there_is_no_bytecode_until_it_is_there(project: Project) -> None:
+    project.has_python = False
+    built("x86_64", in_container=True)
+    assert project.compiled == []
+    project.has_python = True
+    assert [built("x86_64")] == project.compiled
+    assert len(project.calls) == 2
 
 
 def test_what_the_build_needs_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

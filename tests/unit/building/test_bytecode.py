@@ -81,7 +81,14 @@ def test_what_cannot_be_compiled_is_named(artifacts: Artifacts) -> None:
         compile_ahead(artifacts)
 
 
-def test_without_the_runtimes_python_nothing_is_added(tmp_path: Path) -> None:
-    artifacts = make(tmp_path, python=str(tmp_path / "python3.99"))
+def test_a_folder_of_tests_above_the_build_is_not_taken_for_a_packages_own(tmp_path: Path) -> None:
+    artifacts = make(tmp_path / "tests" / "k9")
     compile_ahead(artifacts)
-    assert bytecode(tmp_path) == {}
+    assert len(bytecode(artifacts.folder)) == 3
+
+
+def test_a_build_without_any_bytecode_is_no_success(artifacts: Artifacts) -> None:
+    for path in (artifacts.folder / "One").rglob("*.py"):
+        path.unlink()
+    with pytest.raises(BuildError, match="One has no bytecode"):
+        compile_ahead(artifacts)

@@ -12,6 +12,9 @@ def project(tmp_path: Path) -> Path:
     for folder in ("src", "infrastructure", "requirements", "docs"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file").write_text("text")
+    (tmp_path / "scripts" / "building").mkdir(parents=True)
+    for name in ("bytecode.py", "build.py"):
+        (tmp_path / "scripts" / "building" / name).write_text("text")
     return tmp_path
 
 
@@ -20,6 +23,7 @@ def test_the_same_gives_the_same(project: Path) -> None:
     (project / "src" / "__pycache__").mkdir()
     (project / "src" / "__pycache__" / "file.pyc").touch()
     (project / "docs" / "file").write_text("other")
+    (project / "scripts" / "building" / "build.py").write_text("other")
     assert release_of(project, {"B": "2", "A": "1"}) == before
     assert len(before) == 16
 
@@ -29,7 +33,9 @@ def test_other_parameters(project: Path, parameters: dict[str, str]) -> None:
     assert release_of(project, parameters) != release_of(project, {"A": "1"})
 
 
-@pytest.mark.parametrize("path", ["src/file", "infrastructure/file", "requirements/file", "src/new"])
+@pytest.mark.parametrize(
+    "path", ["src/file", "infrastructure/file", "requirements/file", "src/new", "scripts/building/bytecode.py"]
+)
 def test_other_files(project: Path, path: str) -> None:
     before = release_of(project, {})
     (project / path).write_text("other")

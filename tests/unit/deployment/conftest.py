@@ -19,5 +19,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     """Programs that record, alone on the PATH but for the system's own tools."""
     made = Programs(tmp_path / "programs", sys.executable)
     monkeypatch.setattr(sam, "compile_ahead", made.compiled.append)
+    monkeypatch.setattr(sam, "BUILDS", made.builds)
+    monkeypatch.setattr(sam, "BUILD", made.build)
+    (made.build / "template.yaml").write_text("Globals: { Function: { Runtime: python3.13 } }", encoding="utf-8")
     monkeypatch.setenv("PATH", f"{made.folder}:/usr/bin:/bin")
     return made

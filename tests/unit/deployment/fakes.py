@@ -29,7 +29,9 @@ class Programs:
     def __init__(self, folder: Path, python: str) -> None:
         self.folder = folder
         self.compiled: list[Artifacts] = []
-        folder.mkdir(exist_ok=True)
+        self.builds = folder / "builds"
+        self.build = self.builds / "build"
+        self.build.mkdir(parents=True)
         for name in ("sam", "aws", "make", "python3.13", "docker"):
             self.add(name, PROGRAM.replace("NAME", name).replace("PYTHON", python))
 

@@ -10,6 +10,8 @@ from botocore.exceptions import NoCredentialsError
 
 from scripts.building.artifacts import Artifacts, BuildError
 from scripts.deployment import deploy, sam, terminal
+from scripts.local import locks
+from scripts.local.folder import PROJECT
 from scripts.local.template import Template
 from scripts.local.variables import WEB_ORIGINS
 from tests.unit.deployment.fakes import API, NO_STACK, POOL, Aws, Programs, refusal, stack
@@ -58,19 +60,34 @@ def test_what_cannot_be_compiled_is_not_deployed(
     assert "could not be compiled\nNothing was deployed." in capsys.readouterr().err
 
 
+def test_without_the_runtimes_python_it_says_what_is_lost(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs.remove("python3.13")
+    assert run("--user-pool-id", POOL, "--use-container") == 0
+    assert programs.compiled == []
+    assert "no bytecode is added: a cold start takes about three times as long" in capsys.readouterr().err
+
+
+def test_a_deployment_does_not_build_over_anothers(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = locks.acquire(programs.builds / "build.lock")
+    assert lock is not None
+    assert "Another deployment builds in" in refused(capsys, aws, programs, "--user-pool-id", POOL)
+    lock.close()
+    assert run("--user-pool-id", POOL) == 0
+
+
 def test_a_first_deployment(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--user-pool-id", POOL) == 0
     build, rollout = programs.calls("sam")
-    assert build[:3] == ["build", "--config-env", "dev"]
-    assert rollout[:3] == ["deploy", "--config-env", "dev"]
-    assert rollout[3:7] == [
-        "--region",
-        "us-east-1",
-        "--template-file",
-        f"{build[build.index('--build-dir') + 1]}/template.yaml",
-    ]
-    assert rollout[7:9] == ["--no-confirm-changeset", "--no-fail-on-empty-changeset"]
-    assert [str(artifacts.folder) for artifacts in programs.compiled] == [build[build.index("--build-dir") + 1]]
+    config = ["--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "dev"]
+    assert build[:7] == ["build", *config, "--build-dir", str(programs.build)]
+    made = ["--region", "us-east-1", "--template-file", str(programs.build / "template.yaml")]
+    assert rollout[:9] == ["deploy", *config, *made]
+    assert rollout[9:11] == ["--no-confirm-changeset", "--no-fail-on-empty-changeset"]
+    assert [artifacts.folder for artifacts in programs.compiled] == [programs.build]
     assert "--no-execute-changeset" not in rollout
     assert parameters(build) == parameters(rollout)
     stated = parameters(rollout)
@@ -318,14 +335,14 @@ def test_the_region_of_the_environment(aws: Aws, programs: Programs, monkeypatch
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert run("--user-pool-id", "eu-west-1_Pool") == 0
     assert run("--user-pool-id", POOL, "--region", "us-east-1") == 0
-    assert [call[4] for call in programs.calls("sam")[1::2]] == ["eu-west-1", "us-east-1"]
+    assert [call[call.index("--region") + 1] for call in programs.calls("sam")[1::2]] == ["eu-west-1", "us-east-1"]
 
 
 def test_the_pools_region_where_none_is_set(aws: Aws, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.setattr(boto3.session.Session, "region_name", property(lambda session: None))
     assert run("--user-pool-id", "eu-west-1_Pool") == 0
-    assert programs.calls("sam")[1][3:5] == ["--region", "eu-west-1"]
+    assert programs.calls("sam")[1][5:7] == ["--region", "eu-west-1"]
 
 
 def test_a_pool_in_another_region(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from scripts.building.artifacts import Artifacts, BuildError
 from scripts.local.containers import front, processes
-from scripts.local.containers.engine import Engine
+from scripts.local.containers.engine import Bridge, Engine
 from scripts.local.containers.front import Containers
 from scripts.local.containers.processes import Order
 from scripts.local.failure import LocalStackError
@@ -22,6 +23,7 @@ from scripts.local.template import Template
 from scripts.local.variables import local_deployment
 
 POOL = Pool("us-east-1_Local", "client")
+BRIDGE = Bridge(IPv4Address("172.17.0.1"), IPv4Network("172.17.0.0/16"))
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 TEMPLATE = """
 Globals: { Function: { Runtime: python3.13 } }
@@ -45,8 +47,8 @@ class Scene:
         monkeypatch.setattr(processes, "running", self.running)
 
     @contextlib.contextmanager
-    def relayed(self, address: str, port: int) -> Iterator[int]:
-        assert address == "172.17.0.1"
+    def relayed(self, bridge: Bridge, port: int) -> Iterator[int]:
+        assert bridge == BRIDGE
         yield port + 10_000
 
     @contextlib.contextmanager
@@ -55,7 +57,9 @@ class Scene:
         yield _Process(self, verb, port)
 
     def backend(self) -> Backend:
-        return Backend(Template.load(), local_deployment(POOL), POOL, "http://127.0.0.1:3011", 3001, self.folder)
+        return Backend(
+            Template.load(), local_deployment(POOL), POOL, "http://127.0.0.1:3011", 3001, self.folder, no_check
+        )
 
     def variables(self) -> dict[str, str]:
         document = json.loads(self.orders["start-api"][0].template.read_text())
@@ -77,8 +81,12 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return Scene(tmp_path, monkeypatch)
 
 
-def engine(gateway: str | None = "172.17.0.1", images: frozenset[str] = frozenset()) -> Engine:
-    return Engine("x86_64", gateway, images)
+def engine(bridge: Bridge | None = BRIDGE) -> Engine:
+    return Engine("x86_64", bridge, frozenset({IMAGE}))
+
+
+def no_check() -> None:
+    """Nobody asks for an end."""
 
 
 def test_functions_find_store_keys_and_worker_at_the_gateway(scene: Scene) -> None:
@@ -93,19 +101,18 @@ def test_functions_find_store_keys_and_worker_at_the_gateway(scene: Scene) -> No
 
 
 def test_a_desktop_engine_relays_by_itself(scene: Scene) -> None:
-    with Containers(engine(gateway=None), scene.artifacts)(scene.backend()):
+    with Containers(engine(bridge=None), scene.artifacts)(scene.backend()):
         seen = scene.variables()
     assert seen["AWS_ENDPOINT_URL_S3"] == "http://host.docker.internal:3011"
     assert seen["AWS_ENDPOINT_URL_LAMBDA"] == "http://host.docker.internal:4000"
 
 
-@pytest.mark.parametrize(("images", "pull"), [(frozenset(), True), (frozenset({IMAGE}), False)])
-def test_lambdas_image_is_pulled_where_it_is_not_there(scene: Scene, images: frozenset[str], pull: bool) -> None:
-    with Containers(engine(images=images), scene.artifacts)(scene.backend()):
+def test_sam_is_told_of_the_environment_and_of_ctrl_c(scene: Scene) -> None:
+    with Containers(engine(), scene.artifacts)(scene.backend()):
         order = scene.orders["start-api"][0]
-    assert order.pull is pull
     assert order.parameters["Environment"] == "dev"
     assert "http://localhost:3000" in order.parameters["AllowedOrigins"].split(",")
+    assert order.check is no_check
 
 
 @pytest.mark.parametrize("lost", ["start-api", "start-lambda"])

@@ -1,5 +1,6 @@
 """What `sam local` is given of a build."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 def test_functions_have_their_variables_and_their_layers_beside_the_code(artifacts: Artifacts, tmp_path: Path) -> None:
-    path = write_local_template(artifacts, tmp_path / "local", {"A": "1"})
+    path = write_local_template(artifacts, "x86_64", tmp_path / "local", {"A": "1"})
     document = json.loads(path.read_text())
     shared = document["Globals"]["Function"]
     assert shared["Environment"] == {"Variables": {"A": "1"}}
@@ -60,7 +61,7 @@ def test_functions_have_their_variables_and_their_layers_beside_the_code(artifac
 
 
 def test_nothing_is_left_that_refers_to_what_does_not_run_here(artifacts: Artifacts, tmp_path: Path) -> None:
-    document = json.loads(write_local_template(artifacts, tmp_path / "local", {}).read_text())
+    document = json.loads(write_local_template(artifacts, "x86_64", tmp_path / "local", {}).read_text())
     assert sorted(document["Resources"]) == ["HttpApi", "Light", "Other", "Search"]
     assert "Role" not in document["Resources"]["Light"]["Properties"]
     assert "Layers" not in document["Resources"]["Search"]["Properties"]
@@ -71,9 +72,21 @@ def test_nothing_is_left_that_refers_to_what_does_not_run_here(artifacts: Artifa
 def test_it_is_made_anew_each_time(artifacts: Artifacts, tmp_path: Path) -> None:
     """And the artifacts stay as they are, although their files are shared."""
     folder = tmp_path / "local"
-    write_local_template(artifacts, folder, {})
+    write_local_template(artifacts, "x86_64", folder, {})
     (folder / "stray").touch()
-    write_local_template(artifacts, folder, {})
+    write_local_template(artifacts, "x86_64", folder, {})
     assert not (folder / "stray").exists()
     assert (artifacts.folder / "NumericsLayer" / "python" / "requirements.txt").read_text() == "numpy"
     assert (artifacts.folder / "DependenciesLayer" / "python" / "requirements.txt").read_text() == "jose"
+
+
+def test_another_file_system_takes_copies(
+    artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refuse)
+    write_local_template(artifacts, "x86_64", tmp_path / "local", {})
+    copied = next((tmp_path / "local").rglob("numpy/__init__.py"))
+    assert (copied.read_text(), copied.stat().st_nlink) == ("numpy", 1)
