@@ -1,4 +1,4 @@
-"""What `sam build` makes, as it is deployed: the real artifacts, in the runtime's own Python with nothing beside them.
+"""What deploy.sh builds and uploads: unpacked, and run in the runtime's own Python with nothing beside it.
 
 Not among the tests that run by default: the build takes SAM (.venv-deploy) and Python 3.13.
 """
@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.building.artifacts import Architecture, Artifact, Artifacts, machine_architecture
+from scripts.building.artifacts import Architecture, Artifact, Artifacts
 from scripts.building.build import built
 from scripts.local.folder import PROJECT
 from scripts.local.template import Template
 from tests.support.artifact_process import Run, start
 from tests.support.artifact_scene import Scene, running_scene
 from tests.support.cases import CASES
+from tests.support.uploaded import Upload, dry_run
+from tests.template.emulator import running_emulator
 
 ROUTES = {route.function: (route.method, route.path) for route in Template.load().routes()}
 FUNCTIONS = sorted(Template.load().resources("AWS::Serverless::Function"))
@@ -37,9 +39,17 @@ def artifacts(request: pytest.FixtureRequest) -> Artifacts:
 
 
 @pytest.fixture(scope="module")
-def functions() -> dict[str, Artifact]:
-    """Those that this machine can run."""
-    return {artifact.function: artifact for artifact in built(machine_architecture()).functions()}
+def upload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upload]:
+    folder = tmp_path_factory.mktemp("deployment")
+    with running_emulator(folder, knows_sam=True) as emulator:
+        made = dry_run(emulator, folder)
+        assert "k9-api-dev" not in [stack["StackName"] for stack in emulator.stacks()]
+        yield made
+
+
+@pytest.fixture(scope="module")
+def functions(upload: Upload) -> dict[str, Artifact]:
+    return upload.functions()
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_dry_run_shows_the_change_set_and_uploads_one_code_and_two_layers(upload: Upload) -> None:
+    assert "That is the change set; nothing was deployed." in upload.said
+    assert re.search(r"\+ Add +ReportsTable +AWS::DynamoDB::Table", upload.said)
+    assert len(upload.archives) == 1 + len(LAYERS)
 
 
 def test_every_function_is_built(functions: dict[str, Artifact]) -> None:

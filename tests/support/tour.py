@@ -6,12 +6,15 @@ which the API keeps for good; every tour uses the same.
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scripts.deployment.stage import Answer, Stage
 
 MODEL_VERSION = "k9-e2e"
+TITLE = "k9-e2e"
+"""What the titles of a tour's reports begin with."""
+
 DOCUMENT = {"name": "Rex", "price": 249.99, "tags": ["a", None, {"": "\U0001f436"}], "exact": 12345678901234567890123}
 
 _FRESH_SECONDS = 20.0
@@ -31,12 +34,15 @@ class Tour:
         self.author = ""
 
     def call(self, route: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Answer:
+        """A request that changes something carries a key: the stage repeats what was not answered."""
         self.called.add(route)
+        if body is not None:
+            headers.setdefault("Idempotency_Key", str(uuid.uuid4()))
         return self.stage.call(route.split()[0], path, body, **headers)
 
     def take(self) -> None:
-        """Leaves one report behind, and one product with its embedding; `leave` removes them."""
-        self.start_afresh()
+        """Leaves one report behind, and one product with its embedding, which `leave` removes."""
+        self.leave()
         self.visit_profile()
         self.report = self.visit_report()
         self.visit_favorites()
@@ -48,15 +54,24 @@ class Tour:
         assert self.call("GET /health", "/health").json["status"] == "ok"
 
     def leave(self) -> None:
-        self.stage.call("DELETE", f"/reports/{self.report}").expect(204)
-        self.delete_all_products()
-        self.stage.call("PATCH", "/user/profile", {"preferences": {"k9-e2e": None}}).expect(200)
-
-    def start_afresh(self) -> None:
-        """A tour that was broken off may have left products."""
+        """Removes what tours have made, one that was broken off included."""
+        for report in self.reports():
+            if report["title"].startswith(TITLE):
+                self.stage.call("DELETE", f"/reports/{report['id']}").expect(204, 404)
         versions = self.stage.call("GET", "/embeddings/models").expect(200).json["models"]
         if any(version["model_version"] == MODEL_VERSION for version in versions):
             self.delete_all_products()
+        self.stage.call("PATCH", "/user/profile", {"preferences": {"k9-e2e": None}}).expect(200, 404)
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """All that the caller has."""
+        query = "limit=100"
+        while True:
+            page = self.stage.call("GET", f"/reports?{query}").expect(200).json
+            yield from page["reports"]
+            if not page["has_more"]:
+                return
+            query = f"limit=100&cursor={page['next_cursor']}"
 
     def delete_all_products(self) -> None:
         body: dict[str, Any] = {"model_version": MODEL_VERSION, "filter": {}}
@@ -73,7 +88,7 @@ class Tour:
         assert changed.json["preferences"] == {**profile.json["preferences"], **preferences}
 
     def visit_report(self) -> str:
-        wanted = {"title": "Mine", "reference": DOCUMENT}
+        wanted = {"title": f"{TITLE}: mine", "reference": DOCUMENT}
         made = self.call("POST /reports", "/reports", wanted, Idempotency_Key=self.run).expect(201)
         assert made.json["author"] == self.author
         path = made.headers["Location"]
@@ -82,9 +97,9 @@ class Tour:
         until(lambda: self.call("GET /reports", "/reports?limit=1").expect(200).json["reports"] == [made.json])
         assert self.call("GET /reports/{report_id}", path).json["reference"] == DOCUMENT
         route = "PATCH /reports/{report_id}"
-        patched = self.call(route, path, {"title": "Ours"}, If_Match=made.headers["ETag"]).expect(200)
-        assert patched.json["title"] == "Ours"
-        self.call(route, path, {"title": "No"}, If_Match=made.headers["ETag"]).expect(412)
+        patched = self.call(route, path, {"title": f"{TITLE}: ours"}, If_Match=made.headers["ETag"]).expect(200)
+        assert patched.json["title"] == f"{TITLE}: ours"
+        self.call(route, path, {"title": f"{TITLE}: no"}, If_Match=made.headers["ETag"]).expect(412)
         return str(made.json["id"])
 
     def visit_favorites(self) -> None:
@@ -188,7 +203,9 @@ class Tour:
         self.finds(["a"], {"embedding_vector": [1, 0, 0]})
 
     def delete_one(self) -> None:
-        path = self.stage.call("POST", "/reports", {"title": "Short-lived"}).expect(201).headers["Location"]
+        path = (
+            self.call("POST /reports", "/reports", {"title": f"{TITLE}: short-lived"}).expect(201).headers["Location"]
+        )
         self.call("DELETE /reports/{report_id}", path).expect(204)
         self.stage.call("GET", path).expect(404)
 

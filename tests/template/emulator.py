@@ -17,6 +17,8 @@ from typing import Any
 import boto3
 
 from scripts.local.clients import DUMMY_KEY
+from scripts.local.folder import PROJECT
+from scripts.local.ports import free_port
 from scripts.local.store import INTERPRETER, REGION
 from tests.template.transformed import transform
 
@@ -39,6 +41,11 @@ class Emulator:
             aws_access_key_id=DUMMY_KEY,
             aws_secret_access_key=DUMMY_KEY,
         )
+
+    def stacks(self) -> list[dict[str, Any]]:
+        """Those that there are; one that is under review is none yet."""
+        found: list[dict[str, Any]] = self.client("cloudformation").describe_stacks()["Stacks"]
+        return [stack for stack in found if stack["StackStatus"] != "REVIEW_IN_PROGRESS"]
 
     def deploy(self, parameters: Mapping[str, str], name: str = STACK) -> dict[str, Any]:
         """The stack when CloudFormation is done with it. Raises ClientError where it does not even begin."""
@@ -85,14 +92,14 @@ def _is_unknown(body: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def running_emulator(folder: Path) -> Iterator[Emulator]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+def running_emulator(folder: Path, *, knows_sam: bool = False) -> Iterator[Emulator]:
+    """`knows_sam`: it takes SAM's own templates, by the transform of requirements/template.txt."""
+    port = free_port()
+    environment = {**_environment(folder, port), **({"PYTHONPATH": _transform_packages()} if knows_sam else {})}
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(
             [INTERPRETER, "-m", "ministack"],
-            env=_environment(folder, port),
+            env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -104,6 +111,11 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _transform_packages() -> str:
+    (packages,) = (PROJECT / ".venv-template" / "lib").glob("python3*/site-packages")
+    return str(packages)
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
