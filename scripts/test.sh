@@ -16,6 +16,6 @@ cd "$K9_ROOT"
 if [[ $# -gt 0 ]]; then
   exec .venv/bin/python -m pytest "$@"
 fi
-# On two processors it takes half the time. The processes must collect the tests in one order, sets of parameters too.
+# Many tests wait for a process or a clock: three at once keep two processors busy. The processes must collect the tests in one order, sets of parameters too.
 export PYTHONHASHSEED=0
-exec .venv/bin/python -m pytest --cov --cov-report=term --numprocesses 2 --dist loadfile
+exec .venv/bin/python -m pytest --cov --cov-report=term --numprocesses 3 --dist loadfile

@@ -1,6 +1,7 @@
 """What every test starts from: a function's environment, and nothing remembered from the test before."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -16,8 +17,18 @@ from tests.support.environment import function_environment
 from tests.support.tables import create_tables
 from tests.support.tokens import TokenFactory
 
+_NOT_MEASURED = ("contract", "integration", "template", "e2e")
+"""Folders of tests whose coverage is not measured, which takes as long as they do: the others reach the same code."""
+
 ALICE = "11111111-1111-4111-8111-111111111111"
 BOB = "22222222-2222-4222-8222-222222222222"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in _NOT_MEASURED:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)

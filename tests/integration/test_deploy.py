@@ -57,6 +57,8 @@ if arguments[0] == "build":
     folder = pathlib.Path(arguments[arguments.index("--build-dir") + 1])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "template.yaml").write_text((here / "built.yaml").read_text())
+    (folder / "One").mkdir(exist_ok=True)
+    (folder / "One" / "a.py").write_text("def handler(event, context): ...")
     print("Build Succeeded")
     sys.exit()
 stack = "k9-api-" + arguments[arguments.index("--config-env") + 1]
@@ -231,8 +233,8 @@ def _make_programs(folder: Path) -> None:
     folder.mkdir()
     _program(folder / "sam", FAKE_SAM.replace("PYTHON", sys.executable))
     _program(folder / "aws", f'#!/bin/sh\necho "$@" >>{folder}/aws.calls\nexit 1\n')
-    for tool in ("make", "python3.13"):
-        _program(folder / tool, "#!/bin/sh\nexit 0\n")
+    _program(folder / "make", "#!/bin/sh\nexit 0\n")
+    _program(folder / "python3.13", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (folder / "template.json").write_text(json.dumps(_template()), encoding="utf-8")
     (folder / "built.yaml").write_text(BUILT, encoding="utf-8")
 
