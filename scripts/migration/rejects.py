@@ -1,0 +1,57 @@
+"""The rejects file: a JSON line for each row that stays behind, with why and a glimpse of what is wrong."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.migration.failure import Rejection
+
+_LONGEST = 40
+_SECRET = re.compile(r"pass|secret|token|credential|api_?key|authorization|cookie|session|salt|hash|email|phone", re.I)
+
+
+class Rejects:
+    """Writes a rejects file anew. Only its owner may read it."""
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        self._file = path.open("a", encoding="utf-8")
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    def add(self, collection: str, position: str, rejection: Rejection) -> None:
+        self.counts[rejection.code] += 1
+        line: dict[str, Any] = {
+            "collection": collection,
+            "position": position,
+            "code": rejection.code,
+            "field": rejection.field,
+            "reason": rejection.reason,
+        }
+        if rejection.value is not None:
+            line["value"] = glimpse(rejection.field or "", rejection.value)
+        self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def glimpse(field: str, value: object) -> str:
+    """Enough of a value to find it by, and nothing of one whose name sounds private."""
+    if _SECRET.search(field):
+        return "***"
+    if isinstance(value, Mapping):
+        return f"an object of {len(value)} members"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = str(value).encode("utf-8", "replace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
