@@ -10,7 +10,7 @@ import duckdb
 
 from scripts.migration.sources import duckdb_reading
 from scripts.migration.sources.duckdb_values import quoted
-from scripts.migration.sources.settings import Settings
+from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 
 _TABLES = """
@@ -44,7 +44,7 @@ class DuckDbFile:
         self.connection.close()
 
 
-def open_source(place: str, settings: Settings) -> DuckDbFile:
+def open_source(place: str, options: Options) -> DuckDbFile:
     """Raises SourceError for a file that is missing, damaged, locked by another process or of a newer DuckDB."""
     path = Path(place)
     if not path.is_file():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from scripts.migration.sources.settings import Settings
+from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import Source, SourceError
 
 
@@ -28,8 +28,8 @@ _KINDS = {
 }
 
 
-def open_source(address: str, *, collections: Iterable[str] = (), settings: Mapping[str, str] | None = None) -> Source:
-    """The source of an address. `collections` are those that the mapping names, `settings` what it says of its source.
+def open_source(address: str, *, collections: Iterable[str] = (), options: Mapping[str, Any] | None = None) -> Source:
+    """The source of an address. `collections` and `options` are those of the mapping.
 
     Raises SourceError where it cannot be opened, with what to do: the requirements to install, say.
     """
@@ -37,7 +37,7 @@ def open_source(address: str, *, collections: Iterable[str] = (), settings: Mapp
     if not colon or kind not in _KINDS:
         raise SourceError(f"{kind!r} is no kind of source: write KIND:PLACE, with one of {', '.join(_KINDS)} as KIND.")
     module = _module(kind)
-    source: Source = module.open_source(place, Settings.of(collections, settings or {}))
+    source: Source = module.open_source(place, Options.of(collections, options or {}))
     return source
 
 

@@ -17,7 +17,7 @@ import duckdb
 
 from scripts.migration.sources import duckdb_reading
 from scripts.migration.sources.duckdb_values import literal
-from scripts.migration.sources.settings import Settings
+from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 from scripts.migration.sources.unchanged import FileState
 
@@ -95,7 +95,7 @@ class ParquetFiles:
             )
 
 
-def open_source(place: str, settings: Settings) -> ParquetFiles:
+def open_source(place: str, options: Options) -> ParquetFiles:
     """Raises SourceError where there is no Parquet file."""
     root = Path(place)
     files = _files(root)
