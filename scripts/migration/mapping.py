@@ -202,8 +202,8 @@ class Mapping(_Part):
     """By name, or by a pattern with * and ? where no name fits."""
 
     ignore_collections: Texts = ()
-    options: dict[str, Any] = Field(default_factory=dict)
-    """What the source itself is told, such as the field that splits a database into collections."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """What the source itself is told beside its address (`sources.options`)."""
 
     _folder: Path = Path()
 

@@ -27,7 +27,7 @@ _NAMESPACE = uuid.UUID("6f1d7a52-7d0e-5f0b-9b0e-3c5a4d9e8b17")
 _INDEXED = frozenset({"reports", "embeddings"})
 _UNIT_BYTES = 1024
 REGISTRY = "models"
-"""The attribute of a user's row that other writers than its owner keep; it is compared entry by entry, not as a whole."""
+"""The attribute of a user's row that others than its owner write too; it is compared entry by entry."""
 
 
 def derived_id(*parts: str) -> str:
