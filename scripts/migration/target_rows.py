@@ -51,7 +51,7 @@ class TargetRow:
     @cached_property
     def key_bytes(self) -> bytes:
         """What no other item has."""
-        return "\0".join((self.table, *self.key.values())).encode()
+        return key_bytes(self.table, self.attributes)
 
     @property
     def partition(self) -> str:
@@ -84,6 +84,10 @@ class TargetRow:
     def digest(self) -> bytes:
         """Of what its readers see, as they will read it."""
         return visible_digest(from_item(to_item(self.attributes)))
+
+
+def key_bytes(table: Table, row: Mapping[str, Any]) -> bytes:
+    return "\0".join((table, *(row[name] for name in KEYS[table]))).encode()
 
 
 def visible_digest(row: Row) -> bytes:
