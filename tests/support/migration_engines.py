@@ -1,18 +1,27 @@
 """The servers that rows are migrated from, real ones: each is started on 127.0.0.1 and stopped again."""
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import urllib3
+
+from scripts.local.folder import PROJECT
 from tests.support.engines import free_port
 
+_COUCHDB_SCRIPT = Path(__file__).parent / "couchdb_server.js"
 _DEBIAN_BINARIES = Path("/usr/lib/postgresql")
 _SYSTEM_USER = "postgres"
+_START_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,55 @@ def postgresql_server() -> Iterator[PostgreSqlServer]:
             yield server
         finally:
             _run("pg_ctl", "--pgdata", folder / "data", "--wait", "--mode", "immediate", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class CouchDbServer:
+    """`environment` has the credentials that migrate.py reads."""
+
+    root: str
+    user: str = "käthe"
+    password: str = "a sécret: of the tests"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"COUCHDB_USER": self.user, "COUCHDB_PASSWORD": self.password}
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """The JSON answer, which must be a success."""
+        headers = urllib3.make_headers(basic_auth=f"{self.user}:{self.password}".encode().decode("latin-1"))
+        answer = urllib3.request(method, f"{self.root}/{path}", json=body, headers=headers)
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.data!r}")
+        return answer.json()
+
+
+@contextmanager
+def couchdb_server() -> Iterator[CouchDbServer]:
+    """PouchDB's server, in memory, in Node.js."""
+    port = free_port()
+    server = CouchDbServer(f"http://127.0.0.1:{port}")
+    process = subprocess.Popen(
+        ["node", _COUCHDB_SCRIPT, str(port), server.user, server.password],
+        env={**os.environ, "NODE_PATH": str(PROJECT / ".tools" / "node_modules")},
+    )
+    try:
+        _wait_for(port, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{_COUCHDB_SCRIPT.name} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{_COUCHDB_SCRIPT.name} does not answer on port {port}")
 
 
 def _initialise(folder: Path, server: PostgreSqlServer) -> None:

@@ -19,6 +19,9 @@ class _Kind:
 
 
 _KINDS = {
+    "json": _Kind("json_file"),
+    "ndjson": _Kind("ndjson_file"),
+    "csv": _Kind("csv_file"),
     "duckdb": _Kind("duckdb_file", "duckdb", "requirements/migrate-duckdb.txt"),
     "parquet": _Kind("parquet_files", "duckdb", "requirements/migrate-parquet.txt"),
     "couchdb": _Kind("couchdb"),
