@@ -209,13 +209,20 @@ class Mapping(_Part):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the mapping says, in hex; neither layout nor comments count."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of what the mapping and its lookup files say, in hex; neither layout nor comments count."""
+        digest = hashlib.sha256(self.model_dump_json().encode())
+        for path in self._lookup_files():
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     @property
     def folder(self) -> Path:
         """Where files that it names are looked for."""
         return self._folder
+
+    def _lookup_files(self) -> list[Path]:
+        owners = [collection.owner for collection in self.collections.values()]
+        return [self._folder / owner.lookup.file for owner in owners if owner.lookup]
 
     def collection(self, name: str) -> Collection | None:
         """What to do with a collection of this name; None where it is to be ignored.

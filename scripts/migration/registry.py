@@ -1,11 +1,11 @@
-"""The model versions in the owners' rows: every one that the source has is declared before its first vector is written."""
+"""The model versions in the owners' rows: each is declared before the first vector of it is written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
 
 from scripts.migration.calls import GaveUp
 from scripts.migration.failure import MigrationError
-from scripts.migration.journal import Journal, Model
+from scripts.migration.journal import Journal, Model, Outcome
 from scripts.migration.puts import MOST_KEYS, ConditionalPuts
 from scripts.migration.target_rows import REGISTRY, TargetRow, derived_id, user_row
 from shared.database.attributes import Row
@@ -36,8 +36,8 @@ class Registry:
                 settled = int(registry.get(model.model_version, {}).get("dimension", model.dimension))
                 if settled != model.dimension:
                     raise MigrationError(
-                        f"{owner} has the model version {model.model_version} with {settled} components already; in the "
-                        f"source it has {model.dimension}: map these rows to a model_version of another name."
+                        f"{owner} has the model version {model.model_version} with {settled} components already; in "
+                        f"the source it has {model.dimension}: map these rows to a model_version of another name."
                     )
 
     def declare(self) -> None:
@@ -48,6 +48,14 @@ class Registry:
             else:
                 self._add_missing(owner, models, row)
 
+    def missing(self) -> int:
+        """How many entries the owners' rows lack."""
+        return sum(
+            model.model_version not in (row or {}).get(REGISTRY, {})
+            for (_, models), row in self._owners()
+            for model in models
+        )
+
     def complete(self, row: TargetRow) -> TargetRow:
         """A user's row with the model versions that the source has embeddings of."""
         entries = _entries(self._journal.models_of(row.owner))
@@ -57,7 +65,8 @@ class Registry:
     def _make(self, owner: str, models: list[Model]) -> None:
         """The row that the API would make at the owner's first embedding, as old as the oldest of these."""
         try:
-            self._puts.put(self._new_row(owner, models))
+            if self._puts.put(self._new_row(owner, models)) not in (Outcome.WRITTEN, Outcome.PRESENT):
+                self._add_missing(owner, models, {})  # they signed in just now
         except GaveUp as error:
             raise MigrationError("The users table does not answer: resume later.") from error
 
@@ -84,6 +93,10 @@ class Registry:
             existing = self._puts.existing(keys)
             for owned, key in zip(group, keys, strict=True):
                 yield owned, existing.get(key.key_bytes)
+
+
+def _missing(models: Iterable[Model], registry: Mapping[str, object]) -> int:
+    return sum(model.model_version not in registry for model in models)
 
 
 def _entries(models: Iterable[Model]) -> dict[str, dict[str, object]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,14 @@ _SECRET = re.compile(r"pass|secret|token|credential|api_?key|authorization|cooki
 
 
 class Rejects:
-    """Writes a rejects file anew. Only its owner may read it."""
+    """Writes a rejects file anew, or on where a run is resumed. Only its owner may read it."""
 
-    def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+    def __init__(self, path: Path, *, resumed: bool = False) -> None:
+        if not resumed:
+            path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
 
     @property
@@ -27,17 +30,18 @@ class Rejects:
         return self.counts.total()
 
     def add(self, collection: str, position: str, rejection: Rejection) -> None:
-        self.counts[rejection.code] += 1
         line: dict[str, Any] = {
             "collection": collection,
-            "position": position,
+            "position": _valid(position),
             "code": rejection.code,
-            "field": rejection.field,
-            "reason": rejection.reason,
+            "field": _valid(rejection.field) if rejection.field else None,
+            "reason": _valid(rejection.reason),
         }
         if rejection.value is not None:
             line["value"] = glimpse(rejection.field or "", rejection.value)
-        self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        with self._lock:
+            self.counts[rejection.code] += 1
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
         self._file.close()
@@ -53,5 +57,10 @@ def glimpse(field: str, value: object) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
-    text = str(value).encode("utf-8", "replace").decode()
+    text = _valid(str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+def _valid(text: str) -> str:
+    """Without halves of surrogate pairs, which UTF-8 does not have."""
+    return text.encode("utf-8", "replace").decode()

@@ -38,8 +38,8 @@ def discard_snapshots(
             lease.release()
     except ApiError as error:
         raise MigrationError(
-            f"The snapshots of {model_version} of {owner} cannot be discarded ({error.detail}): resume, or searches may "
-            "miss what was migrated for up to twelve hours."
+            f"The snapshots of {model_version} of {owner} cannot be discarded ({error.detail}): resume, or searches "
+            "may miss what was migrated for up to twelve hours."
         ) from error
 
 
