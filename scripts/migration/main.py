@@ -79,6 +79,9 @@ def resume(options: Options) -> int:
     with _opened(options) as (contents, mapping), closing(Journal(options.work.journal)) as journal:
         if journal.get("phase") is None:
             raise MigrationError("Nothing was written yet: begin with apply.")
+        if is_finished(journal):
+            say("The run is finished; there is nothing to resume.")
+            return show_report(options)
         target = _target(options)
         _refuse_changes(contents, mapping, journal, target)
         return _write(options, contents, mapping, journal, target, resumed=True)

@@ -73,7 +73,7 @@ class Registry:
     def _new_row(self, owner: str, models: list[Model]) -> TargetRow:
         created_at = min(model.first_created for model in models)
         user = DBUser(user_id=owner, models=_entries(models), created_at=created_at)
-        return user_row(user, WriteId(derived_id("write", self._source, "owner", owner)))
+        return user_row(user, WriteId(derived_id("write", self._source, "users", owner)))
 
     def _add_missing(self, owner: str, models: list[Model], row: Row) -> None:
         for model in models:

@@ -61,8 +61,10 @@ class Acknowledgements:
         arrived = self._queue.get()
         gathered: list[tuple[int, Outcome]] = []
         with suppress(queue.Empty):
-            while arrived is not None and len(gathered) < _COMMITTED_ROWS:
+            while arrived is not None:
                 gathered += arrived
+                if len(gathered) >= _COMMITTED_ROWS:
+                    break
                 arrived = self._queue.get(timeout=_COMMIT_SECONDS)
         if gathered:
             self._journal.acknowledge(gathered)
