@@ -13,11 +13,13 @@ from urllib.parse import quote
 import pytest
 from urllib3 import HTTPResponse
 
+from scripts.migration.mapping import load_mapping
 from scripts.migration.sources import couchdb_http
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow
 from tests.support.flat_memory import growth
 from tests.support.migration_engines import CouchDbServer, couchdb_server
+from tests.support.old_rows import EMBEDDING, REPORT, REPORT_ID, USER, assert_arrived, migrated
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,36 @@ def test_a_database_split_by_type(server: CouchDbServer, database: str, said_by:
         "pet_reports/report": ["d0", "d6"],
         "pet_reports/user": ["d1"],
     }
+
+
+_OLD_ROWS = {"user": USER, "report": REPORT, "embedding": EMBEDDING}
+
+
+def test_the_shipped_mapping_brings_a_database_for_each_kind_over(server: CouchDbServer, database: str) -> None:
+    server.request("DELETE", database)
+    for kind, row in _OLD_ROWS.items():
+        server.request("PUT", f"{kind}s")
+        _fill(server, f"{kind}s", [{"_id": REPORT_ID, **row}])
+    with _opened(server.root) as source:
+        assert_arrived(migrated(source, "k9-couchdb"))
+
+
+def test_the_shipped_mapping_brings_a_database_of_all_kinds_over(server: CouchDbServer, database: str) -> None:
+    _fill(server, database, [{**row, "_id": f"{kind}-1", "type": kind} for kind, row in _OLD_ROWS.items()])
+    mapping = load_mapping("k9-couchdb-types")
+    with _opened(server.root, **mapping.options) as source:
+        assert_arrived(migrated(source, "k9-couchdb-types"))
+
+
+def test_a_report_whose_id_k9_does_not_allow_gets_the_same_new_one_each_time(
+    server: CouchDbServer, database: str
+) -> None:
+    document = {name: value for name, value in REPORT.items() if name != "id"}
+    _fill(server, database, [{**document, "_id": "too long " * 20}])
+    with _opened(server.root) as source:
+        ids = {migrated(source, "k9-couchdb")["reports"]["id"] for _ in range(2)}
+    assert len(ids) == 1
+    assert not ids & {REPORT_ID, "too long " * 20}
 
 
 @pytest.mark.parametrize("count", [0, 1, 16, 17, 48, 49, 5000])

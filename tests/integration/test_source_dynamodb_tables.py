@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from scripts.migration.mapping import load_mapping
 from scripts.migration.sources import dynamodb_tables
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow
@@ -17,12 +18,14 @@ from shared.database.attributes import to_item
 from tests.support.engines import Engine, dynoxide_engine, ministack_engine
 from tests.support.environment import AWS_IDENTITY
 from tests.support.flat_memory import growth
+from tests.support.old_rows import EMBEDDING, REPORT, USER, assert_arrived, migrated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
 
 _LONG = "12345678901234567890123456789012345678"
+_OLD_TABLES = {"users": "user_id", "reports": "id", "embeddings": "product_id"}
 _NUMBERS = count()
 _ONE_TRY = Config(retries={"mode": "standard", "total_max_attempts": 1})
 
@@ -50,8 +53,8 @@ def table(client: "DynamoDBClient") -> str:
     return _create(client, "product_id")
 
 
-def _create(client: "DynamoDBClient", hash_key: str, *range_key: str) -> str:
-    name = f"old-embeddings-{next(_NUMBERS)}"
+def _create(client: "DynamoDBClient", hash_key: str, *range_key: str, name: str | None = None) -> str:
+    name = name or f"old-embeddings-{next(_NUMBERS)}"
     schema: list[KeySchemaElementTypeDef] = [{"AttributeName": hash_key, "KeyType": "HASH"}]
     schema += [{"AttributeName": part, "KeyType": "RANGE"} for part in range_key]
     client.create_table(
@@ -119,6 +122,16 @@ def test_every_kind_of_attribute(client: "DynamoDBClient", table: str) -> None:
             "nested": {"deep": [{"n": Decimal("1.5")}, None]},
         },
     )
+
+
+def test_the_shipped_mapping_brings_old_tables_over(client: "DynamoDBClient") -> None:
+    mapping = load_mapping("k9-dynamodb")
+    for (name, key), row in zip(_OLD_TABLES.items(), (USER, REPORT, EMBEDDING), strict=True):
+        _create(client, key, name=name)
+        _fill(client, name, [row])
+    with _opened(*mapping.collections) as source:
+        assert sorted(source.collections()) == sorted(_OLD_TABLES)
+        assert_arrived(migrated(source, "k9-dynamodb"))
 
 
 def test_a_key_of_two_parts(client: "DynamoDBClient") -> None:

@@ -10,11 +10,14 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier, Placeholder
+from psycopg.types.json import Jsonb
 
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow, UnreadableRow
 from tests.support.flat_memory import growth
 from tests.support.migration_engines import PostgreSqlServer, postgresql_server
+from tests.support.old_rows import EMBEDDING, REPORT, USER, assert_arrived, migrated
 
 _LONG = "12345678901234567890123456789012345678"
 
@@ -78,6 +81,39 @@ def test_an_old_database_is_read_as_it_is(database: Database) -> None:
             "updated_at": datetime(2024, 3, 1, 10, 0),  # noqa: DTZ001 the column has no zone
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "vector"),
+    [("real[]", [0.5, -1.25, 3.0]), ("text", "[0.5,-1.25,3]"), ("bytea", b"\0\0\0\x3f\0\0\xa0\xbf\0\0\x40\x40")],
+)
+def test_the_shipped_mapping_brings_old_tables_over(database: Database, kind: LiteralString, vector: object) -> None:
+    """The vectors of pgvector arrive as such a text."""
+    _keep(database, "users", USER)
+    _keep(database, "reports", REPORT)
+    _keep(database, "product_embeddings", EMBEDDING | {"embedding": vector}, embedding=kind)
+    with _opened() as source:
+        assert_arrived(migrated(source, "k9-postgresql"))
+
+
+def _keep(database: Database, table: str, row: dict[str, Any], **types: LiteralString) -> None:
+    kinds = {**_TYPES, **types}
+    columns = SQL(", ").join(SQL("{} {}").format(Identifier(name), SQL(kinds[name])) for name in row)
+    database.execute(SQL("CREATE TABLE {} ({})").format(Identifier(table), columns))
+    values = [Jsonb(value) if isinstance(value, dict) else value for value in row.values()]
+    places = SQL(", ").join(Placeholder() * len(row))
+    database.execute(SQL("INSERT INTO {} VALUES ({})").format(Identifier(table), places), values)
+
+
+_TYPES: dict[str, LiteralString] = {
+    **dict.fromkeys(("user_id", "name", "email", "title", "author", "product_id", "model_version"), "text"),
+    **dict.fromkeys(("preferences", "reference", "product"), "jsonb"),
+    "id": "uuid",
+    "date": "date",
+    "favorites": "text[]",
+    "created_at": "timestamptz",
+    "updated_at": "timestamp",
+}
 
 
 def _value(database: Database, kind: LiteralString, text: str) -> Any:

@@ -101,5 +101,5 @@ def open_source(place: str, options: Options) -> DynamoDbTables:
         pages = client.get_paginator("list_tables").paginate()
         tables = [name for page in pages for name in page["TableNames"] if options.wants(name)]
     except (BotoCoreError, ClientError) as error:
-        raise SourceError(explain(error)) from error
+        raise SourceError(f"{explain(error)} The source takes the profile that AWS_PROFILE names.") from error
     return DynamoDbTables(client, place, tables)

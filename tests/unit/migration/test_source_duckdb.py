@@ -17,20 +17,27 @@ import pytest
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow, UnreadableRow
 from tests.support.flat_memory import growth
+from tests.support.old_rows import REPORT_ID, SUB, assert_arrived, migrated
 
 _LONG = "12345678901234567890123456789012345678"
 _OLD_K9 = """
-    CREATE TABLE users (id VARCHAR PRIMARY KEY, name VARCHAR, email VARCHAR, preferences JSON, created_at TIMESTAMP);
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY, user_id VARCHAR, name VARCHAR, email VARCHAR, preferences JSON, created_at TIMESTAMP);
     CREATE TABLE reports (
         id UUID PRIMARY KEY, user_id VARCHAR, title VARCHAR, author VARCHAR, date DATE,
-        reference JSON, favorites VARCHAR[], created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ);
-    CREATE TABLE product_embeddings (product_id VARCHAR, model_version VARCHAR, embedding FLOAT[3], product JSON);
-    INSERT INTO users VALUES ('u1', 'Ada', 'ada@example.com', '{"theme": "dark"}', '2023-05-06 07:08:09.123456');
+        reference JSON, favorites VARCHAR[], created_at TIMESTAMPTZ, updated_at TIMESTAMP);
+    CREATE TABLE product_embeddings (
+        id INTEGER, product_id VARCHAR, user_id VARCHAR, model_version VARCHAR, embedding FLOAT[3],
+        product STRUCT(name VARCHAR), created_at TIMESTAMPTZ);
+    INSERT INTO users VALUES (
+        1, '11111111-1111-4111-8111-111111111111', 'Ada Lovelace', 'ada@example.com', '{"theme": "dark"}',
+        '2023-05-06 07:08:09.123456');
     INSERT INTO reports VALUES (
-        '6f1c3f0e-54a5-4ab5-8e3c-0d2b4a1f9c11', 'u1', 'Käse 🧀', '', '2024-02-29',
-        '{"id": "p1", "price": 12.50, "sizes": [1, 2.0]}', ['p2', 'p3'],
-        '2024-03-01 10:00:00+02', '2024-03-01 10:00:00.000001+02');
-    INSERT INTO product_embeddings VALUES ('p1', 'pets-1', [0.5, -1.25, 3], '{"name": "Ball"}');
+        '6f1c3f0e-54a5-4ab5-8e3c-0d2b4a1f9c11', '11111111-1111-4111-8111-111111111111', 'Käse 🧀', '', '2024-02-29',
+        '{"id": "p1", "price": 12.50}', ['p3', 'p2'], '2024-03-01 10:00:00+02', '2024-03-02 08:00:00');
+    INSERT INTO product_embeddings VALUES (
+        7, 'p1', '11111111-1111-4111-8111-111111111111', 'pets-1', [0.5, -1.25, 3], {'name': 'Ball'},
+        '2024-03-01 10:00:00+00');
 """
 
 
@@ -69,26 +76,63 @@ def test_an_old_database_is_read_as_it_is(path: Path) -> None:
         (embedding,) = source.rows("product_embeddings")
         (report,) = source.rows("reports")
         (user,) = source.rows("users")
-    assert embedding == SourceRow(
-        "product_embeddings:1",
-        {"product_id": "p1", "model_version": "pets-1", "embedding": [0.5, -1.25, 3.0], "product": {"name": "Ball"}},
+    assert user == SourceRow(
+        "users:1",
+        {
+            "id": 1,
+            "user_id": SUB,
+            "name": "Ada Lovelace",
+            "email": "ada@example.com",
+            "preferences": {"theme": "dark"},
+            "created_at": datetime(2023, 5, 6, 7, 8, 9, 123456),  # noqa: DTZ001 the column has no zone
+        },
     )
     assert report == SourceRow(
         "reports:1",
         {
-            "id": "6f1c3f0e-54a5-4ab5-8e3c-0d2b4a1f9c11",
-            "user_id": "u1",
+            "id": REPORT_ID,
+            "user_id": SUB,
             "title": "Käse 🧀",
             "author": "",
             "date": date(2024, 2, 29),
-            "reference": {"id": "p1", "price": Decimal("12.50"), "sizes": [1, Decimal("2.0")]},
-            "favorites": ["p2", "p3"],
+            "reference": {"id": "p1", "price": Decimal("12.50")},
+            "favorites": ["p3", "p2"],
             "created_at": datetime(2024, 3, 1, 8, tzinfo=UTC),
-            "updated_at": datetime(2024, 3, 1, 8, 0, 0, 1, tzinfo=UTC),
+            "updated_at": datetime(2024, 3, 2, 8),  # noqa: DTZ001 the column has no zone
         },
     )
-    assert isinstance(user, SourceRow)
-    assert user.values["created_at"] == datetime(2023, 5, 6, 7, 8, 9, 123456)  # noqa: DTZ001 as the table has none
+    assert embedding == SourceRow(
+        "product_embeddings:1",
+        {
+            "id": 7,
+            "product_id": "p1",
+            "user_id": SUB,
+            "model_version": "pets-1",
+            "embedding": [0.5, -1.25, 3.0],
+            "product": {"name": "Ball"},
+            "created_at": datetime(2024, 3, 1, 10, tzinfo=UTC),
+        },
+    )
+
+
+def test_the_shipped_mapping_brings_an_old_database_over(path: Path) -> None:
+    with _opened(_written(path, _OLD_K9)) as source:
+        assert_arrived(migrated(source, "k9-duckdb"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("embedding", "[0.5, -1.25, 3.0]::DOUBLE[]"),
+        ("vector", "'[0.5, -1.25, 3.0]'"),
+        ("embedding_vector", r"'\x00\x00\x00?\x00\x00\xA0\xBF\x00\x00@@'::BLOB"),
+    ],
+)
+def test_the_shipped_mapping_reads_vectors_however_they_were_kept(path: Path, name: str, value: str) -> None:
+    changed = "ALTER TABLE product_embeddings DROP embedding; CREATE TABLE embeddings AS SELECT *, "
+    _written(path, f"{_OLD_K9}{changed}{value} AS {name} FROM product_embeddings; DROP TABLE product_embeddings")
+    with _opened(path) as source:
+        assert_arrived(migrated(source, "k9-duckdb"))
 
 
 @pytest.mark.parametrize(

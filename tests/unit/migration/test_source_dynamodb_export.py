@@ -14,7 +14,9 @@ import pytest
 
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
+from shared.database.attributes import to_item
 from tests.support.flat_memory import growth
+from tests.support.old_rows import EMBEDDING, REPORT, USER, assert_arrived, migrated
 
 _LONG = "12345678901234567890123456789012345678"
 
@@ -115,6 +117,12 @@ def test_every_kind_of_attribute(export: Export) -> None:
             "nested": {"": [Decimal("1.50"), None, "", {"b": b"\x00\xff"}]},
         },
     )
+
+
+def test_the_shipped_mapping_brings_old_rows_over(tmp_path: Path) -> None:
+    for name, row in {"users": USER, "reports": REPORT, "embeddings": EMBEDDING}.items():
+        Export(tmp_path, name, name).write([json.dumps({"Item": to_item(row)})])
+    assert_arrived(migrated(open_source(f"dynamodb-export:{tmp_path}"), "k9-dynamodb"))
 
 
 def test_all_files_of_all_exports_twice_alike(tmp_path: Path) -> None:

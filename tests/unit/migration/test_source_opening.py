@@ -38,9 +38,9 @@ def test_a_library_that_is_missing_is_named_with_what_to_install(
 
 
 def test_another_module_that_is_missing_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    _forget(monkeypatch, "duckdb_file", "duckdb_reading")
-    monkeypatch.setitem(sys.modules, "scripts.migration.sources.duckdb_reading", None)
-    with pytest.raises(ModuleNotFoundError, match="duckdb_reading"):
+    _forget(monkeypatch, "duckdb_file", "duckdb_values")
+    monkeypatch.setitem(sys.modules, "scripts.migration.sources.json_column", None)
+    with pytest.raises(ModuleNotFoundError, match="json_column"):
         open_source("duckdb:k9_api.db")
 
 

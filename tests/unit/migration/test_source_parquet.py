@@ -1,5 +1,6 @@
 """Parquet files: those that pyarrow 26 wrote are in data/, so that not all are of the engine that reads them."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ import pytest
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow
 from tests.support.flat_memory import growth
+from tests.support.old_rows import EMBEDDING, REPORT, USER, assert_arrived, migrated
 
 _DATA = Path(__file__).parent / "data"
 _PYARROW = _DATA / "pyarrow.parquet"
@@ -62,6 +64,15 @@ def test_what_pyarrow_wrote_in_three_row_groups() -> None:
     assert rows[39].values["id"] == "r39"
     assert rows[38].values["none"] is None
     assert rows[39].values["vector"] == [0.5, -1.25, 39.0]
+
+
+def test_the_shipped_mapping_brings_old_rows_over(tmp_path: Path) -> None:
+    for name, row in {"users": USER, "reports": REPORT, "embeddings": EMBEDDING}.items():
+        (tmp_path / "row.json").write_text(json.dumps(row))
+        read = f"*, 0 AS __index_level_0__ FROM read_json('{tmp_path}/row.json', convert_strings_to_integers = false)"
+        _written(tmp_path / "old" / name / "0.parquet", f"SELECT {read}")
+    with _opened(tmp_path / "old") as source:
+        assert_arrived(migrated(source, "k9-parquet"))
 
 
 def test_decimals_that_would_lose_digits_are_refused() -> None:
