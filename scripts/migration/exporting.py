@@ -53,9 +53,9 @@ def export_rows(table: Table, rows: Iterable[Row], path: Path) -> int:
     """Write the rows that are data, in order; how many. A file that is there is replaced once the new one is whole."""
     spool = path.with_name(f"{path.name}.spool")
     partial = path.with_name(f"{path.name}.partial")
-    for file in (spool, partial):
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
+    for stale in (spool, partial):
+        stale.unlink(missing_ok=True)
+        stale.touch(mode=0o600)
     with closing(sqlite3.connect(spool, isolation_level=None)) as connection:
         connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         connection.execute(

@@ -114,7 +114,7 @@ class Transformer:
 
 
 def _code(name: str, reason: str) -> Code:
-    if any(text in reason for text in _NUMBERS):
+    if name not in _FIELD_CODES and any(text in reason for text in _NUMBERS):
         return Code.BAD_NUMBER
     if reason.startswith("takes ") and "bytes stored" in reason:
         return Code.TOO_LARGE

@@ -1,0 +1,168 @@
+"""Writing into tables: what arrives, what stays as somebody left it, and that a second run writes nothing."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from scripts.migration.failure import MigrationError
+from scripts.migration.lock import LOCK_ID
+from scripts.migration.run import Pace
+from scripts.migration.target import Target
+from scripts.migration.target_rows import CREATED_BY
+from shared.database import (
+    DBReport,
+    DBUser,
+    EmbeddingRepository,
+    ModelVersionRepository,
+    ReportRepository,
+    UserRepository,
+)
+from shared.models.embedding import DBProductEmbedding
+from shared.models.vector import Vector
+from tests.support.faults import requests_sent
+from tests.support.migrating import CREATED, Migration, note, table_rows, tables_digest, vector
+from tests.unit.migration.conftest import Rows
+
+Making = Callable[[Rows], Migration]
+
+PERSON = {"sub": "user-1", "name": "Ann", "email": "a@b.c", "preferences": {"x": 1}, "created": CREATED}
+ROWS: Rows = {
+    "people": [PERSON],
+    "notes": [note(n, sub=f"user-{n % 3}") for n in range(60)],
+    "vectors": [vector(n, sub=f"user-{n % 3}", model=f"m-{n % 2}") for n in range(1, 61)],
+}
+WRITES = {"PutItem", "BatchWriteItem", "UpdateItem", "DeleteItem"}
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_everything_arrives(batches: bool, migration: Making, target: Target) -> None:
+    made = migration(ROWS)
+    made.pace = Pace(threads=4, batches=batches)
+    assert made.apply() == {"WRITTEN": 121}
+    assert [len(table_rows(target, table)) for table in ("users", "reports", "embeddings")] == [3, 60, 60]
+    assert ReportRepository.count_reports("user-1") == 20
+    assert len(list(EmbeddingRepository.get_embeddings_by_model("user-1", "m-0"))) == 10
+
+
+def test_both_ways_of_writing_make_the_same_rows(migration: Making, target: Target) -> None:
+    made = migration(ROWS)
+    made.apply()
+    batched = tables_digest(target)
+    for table in target.tables.values():
+        for row in target.reader.client.scan(TableName=table)["Items"]:
+            names = {"k9-users-test": ["user_id"], "k9-reports-test": ["id"]}.get(table, ["product_id", "owner_model"])
+            target.reader.client.delete_item(TableName=table, Key={name: row[name] for name in names})
+    made.pace = Pace(threads=4, batches=False)
+    made.apply()
+    assert tables_digest(target) == batched
+
+
+def test_a_second_run_writes_nothing_but_its_lock(migration: Making, target: Target) -> None:
+    migration(ROWS).apply()
+    before = tables_digest(target)
+    with requests_sent(target.writer, target.reader) as sent:
+        assert migration(ROWS).apply() == {"PRESENT": 121}
+    writes = [(name, parameters) for name, parameters in sent if name in WRITES]
+    assert [name for name, _ in writes] == ["PutItem", "DeleteItem"]
+    assert all("#migration" in json.dumps(parameters, default=str) for _, parameters in writes)
+    assert tables_digest(target) == before
+
+
+def test_every_owner_with_embeddings_gets_a_row_that_knows_the_model_versions(migration: Making) -> None:
+    migration(ROWS).apply()
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-0": 2, "m-1": 2}
+    assert ModelVersionRepository.list_model_versions("user-2") == {"m-0": 2, "m-1": 2}
+    assert UserRepository.get_user("user-1").name == "Ann"
+    made = UserRepository.get_user("user-2")
+    assert (made.name, made.created_at[:10], made.version) == (None, "2021-03-04", 1)
+
+
+def test_a_user_who_is_there_already_keeps_their_row_and_gets_the_model_versions(migration: Making) -> None:
+    UserRepository.create_user(DBUser(user_id="user-1", name="New name"))
+    outcomes = migration(ROWS).apply()
+    assert outcomes == {"WRITTEN": 120, "KEPT": 1}
+    assert UserRepository.get_user("user-1").name == "New name"
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-0": 2, "m-1": 2}
+
+
+def test_model_versions_that_a_user_has_made_themselves_stay(migration: Making) -> None:
+    own = DBProductEmbedding(product_id="x", user_id="user-1", model_version="own", embedding_vector=Vector.of([1.0]))
+    EmbeddingRepository.store_embedding(own)
+    migration(ROWS).apply()
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-0": 2, "m-1": 2, "own": 1}
+
+
+def test_what_a_user_changed_or_deleted_since_stays_so(migration: Making) -> None:
+    migration(ROWS).apply()
+    ReportRepository.update_report("note-1", "user-1", {"title": "Mine"})
+    EmbeddingRepository.update_product("p1", "user-1", "m-1", {"mine": True})
+    EmbeddingRepository.delete_embedding("p7", "user-1", "m-1")
+    UserRepository.update_user("user-1", {"name": "Mine"})
+    assert migration(ROWS).apply() == {"PRESENT": 117, "KEPT": 4}
+    assert ReportRepository.get_report("note-1", "user-1").title == "Mine"
+    assert EmbeddingRepository.get_embedding("p1", "user-1", "m-1").product == {"mine": True}
+    assert "p7" not in {row.product_id for row in EmbeddingRepository.get_embeddings_by_model("user-1", "m-1")}
+    assert UserRepository.get_user("user-1").name == "Mine"
+
+
+def test_a_better_mapping_replaces_what_nobody_has_touched(migration: Making) -> None:
+    migration(ROWS).apply()
+    ReportRepository.update_report("note-1", "user-1", {"title": "Mine"})
+    better: Rows = {**ROWS, "people": [{**PERSON, "name": "Anne"}],
+                    "notes": [note(n, sub=f"user-{n % 3}", author="Ann") for n in range(60)]}  # fmt: skip
+    assert migration(better).apply() == {"PRESENT": 60, "REPLACED": 60, "KEPT": 1}
+    assert ReportRepository.get_report("note-1", "user-1").author == ""
+    assert ReportRepository.get_report("note-4", "user-1").author == "Ann"
+    assert UserRepository.get_user("user-1").name == "Anne"
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-0": 2, "m-1": 2}
+
+
+def test_the_key_of_another_users_report_is_a_reject_and_their_report_stays(migration: Making, target: Target) -> None:
+    ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
+    made = migration({"notes": [note(1), note(2)]})
+    assert made.apply() == {"WRITTEN": 1, "TAKEN": 1}
+    (line,) = map(json.loads, made.folder.rejects.read_text().splitlines())
+    assert (line["code"], line["position"]) == ("key-taken", "note-1")
+    assert ReportRepository.get_report("note-1", "stranger").title == "Theirs"
+
+
+def test_a_model_version_of_another_dimension_in_the_target_stops_before_the_first_write(
+    migration: Making, target: Target
+) -> None:
+    own = DBProductEmbedding(product_id="x", user_id="user-1", model_version="m-0", embedding_vector=Vector.of([1.0]))
+    EmbeddingRepository.store_embedding(own)
+    before = tables_digest(target)
+    with pytest.raises(MigrationError, match="m-0 with 1 components already; in the source it has 2"):
+        migration(ROWS).apply()
+    assert tables_digest(target) == before
+
+
+def test_too_many_model_versions_together_stop_before_the_first_write(migration: Making) -> None:
+    for number in range(99):
+        ModelVersionRepository.declare("user-1", f"own-{number}", 3)
+    with pytest.raises(MigrationError, match="user-1 would have 101 model versions"):
+        migration(ROWS).apply()
+
+
+def test_a_resumed_run_goes_on_where_the_first_stopped(migration: Making, target: Target) -> None:
+    made = migration(ROWS)
+    made.apply()
+    whole = tables_digest(target)
+    with requests_sent(target.writer) as sent:
+        assert made.write(resumed=True) == {"WRITTEN": 121}
+    assert not [name for name, _ in sent if name in WRITES]
+    assert tables_digest(target) == whole
+
+
+def test_the_lock_is_gone_after_a_run(migration: Making, target: Target) -> None:
+    migration(ROWS).apply()
+    assert LOCK_ID not in {row["user_id"] for row in table_rows(target, "users")}
+
+
+def test_every_row_is_signed(migration: Making, target: Target) -> None:
+    migration(ROWS).apply()
+    for table in ("users", "reports", "embeddings"):
+        for row in table_rows(target, table):
+            assert row[CREATED_BY] == row["write_1"]
+            assert row["write_1"].startswith(row["updated_at"])
