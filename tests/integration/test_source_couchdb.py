@@ -90,6 +90,15 @@ def _attachments(*names: str) -> dict[str, Any]:
     return {name: {"content_type": "text/plain", "data": "aGk="} for name in names}
 
 
+def test_of_a_conflict_the_winner_is_read_and_the_others_are_counted(server: CouchDbServer, database: str) -> None:
+    revisions = [{"_id": "a", "_rev": f"1-{letter * 32}", "from": letter} for letter in "bac"]
+    server.request("POST", f"{database}/_bulk_docs", {"docs": revisions, "new_edits": False})
+    with _opened(server.root) as source:
+        (row,) = _rows(source, database)
+        assert source.left_out() == {"conflicting revisions": 2}
+    assert row.values == {"_id": "a", "_rev": f"1-{'c' * 32}", "from": "c"}
+
+
 def test_each_database_is_a_collection(server: CouchDbServer, database: str) -> None:
     for name in ("users", "old+embeddings", "_replicator"):
         server.request("PUT", quote(name, safe=""))

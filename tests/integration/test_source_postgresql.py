@@ -297,6 +297,29 @@ def test_a_table_that_the_user_may_not_read(database: Database, monkeypatch: pyt
         list(source.rows("t"))
 
 
+def test_a_policy_that_hides_rows_is_no_smaller_table(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.execute("""
+        DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'clerk'; GRANT USAGE ON SCHEMA public TO clerk;
+        CREATE TABLE t AS SELECT 1 AS id; ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO clerk
+    """)
+    monkeypatch.setenv("PGUSER", "clerk")
+    monkeypatch.setenv("PGPASSWORD", "clerk")
+    with _opened() as source, pytest.raises(SourceError, match="would be affected by row-level security"):
+        list(source.rows("t"))
+
+
+def test_a_text_that_is_not_utf8(database: Database) -> None:
+    database.execute("DROP DATABASE IF EXISTS raw")
+    database.execute("CREATE DATABASE raw ENCODING 'SQL_ASCII' TEMPLATE template0")
+    with psycopg.connect(dbname="raw", autocommit=True) as raw:
+        raw.execute(r"CREATE TABLE t AS SELECT E'K\xe4se' AS title")
+    with (
+        _opened("postgresql:raw") as source,
+        pytest.raises(SourceError, match="t cannot be read: invalid byte sequence"),
+    ):
+        list(source.rows("t"))
+
+
 def test_a_connection_that_is_cut_is_no_end_of_the_table(database: Database) -> None:
     database.execute("CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 5000) i")
     with _opened() as source:

@@ -1,7 +1,8 @@
 """A CouchDB server, or what speaks its protocol: each database is a collection.
 
 With a type field each database is split by this member of its documents, into collections called `database/type`; the
-documents without one are in `database/`. Design documents and attachments are left out.
+documents without one are in `database/`. Design documents, attachments and the revisions that lost a conflict are left
+out.
 """
 
 from collections import Counter
@@ -16,7 +17,9 @@ from scripts.migration.sources.source import SourceError, SourceRow, UnreadableR
 
 _FORM = "couchdb:http://HOST:PORT/, or couchdb:http://HOST:PORT/DATABASE"
 _SMALLEST_PAGE, _LARGEST_PAGE, _LARGE_ANSWER = 16, 1024, 4 * 1024 * 1024
-_DESIGN, _ATTACHMENTS, _SYSTEM = "design documents", "attachments", "system databases"
+_DESIGN, _SYSTEM = "design documents", "system databases"
+_ASIDE = {"_attachments": "attachments", "_conflicts": "conflicting revisions"}
+"""Members of a document that say what else there is of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,12 @@ class CouchDb:
             self._collections.update({str(part): part for part in parts})
 
     def _rows(self, collection: _Collection) -> Iterator[SourceRow | UnreadableRow]:
-        attachments = 0
+        aside = Counter[str]()
         for document in self._documents(collection.database):
             if collection.type is None or self._type_of(document) == collection.type:
-                attachments += len(document.pop("_attachments", ()))
-                self._left_out[_ATTACHMENTS, str(collection)] = attachments
+                for member, what in _ASIDE.items():
+                    aside[what] += len(document.pop(member, ()))
+                    self._left_out[what, str(collection)] = aside[what]
                 yield SourceRow(f"{collection.database}/{document['_id']}", document)
 
     def _type_of(self, document: dict[str, Any]) -> str:
@@ -152,7 +156,7 @@ def _paged(server: CouchServer, database: str) -> Iterator[dict[str, Any]]:
     """Every document, in pages that shrink where documents are large. A page begins where the one before found more."""
     size, start = _SMALLEST_PAGE, dict[str, Any]()
     while True:
-        answer = server.get(database, "_all_docs", include_docs=True, limit=size + 1, **start)
+        answer = server.get(database, "_all_docs", include_docs=True, conflicts=True, limit=size + 1, **start)
         rows = answer.member("rows")
         yield from (_document(row, database) for row in rows[:size])
         if len(rows) <= size:

@@ -22,6 +22,7 @@ _RETRIES = Retry(
     backoff_factor=0.25,
     backoff_max=20,
     backoff_jitter=0.25,
+    retry_after_max=60,
     status_forcelist=(429, 500, 502, 503, 504),
     redirect=0,
     raise_on_status=False,

@@ -47,8 +47,8 @@ def _selected(cursor: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[A
     """In little memory, or where rows are too large for it, from there on in more."""
     done = 0
     for limit in _MEMORY_LIMITS:
-        cursor.execute(f"SET memory_limit = '{limit}'")
         try:
+            cursor.execute(f"SET memory_limit = '{limit}'")
             cursor.execute(f"{query} OFFSET {done}")
             while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
                 yield from batch

@@ -2,7 +2,7 @@
 
 In a folder each file is a collection, called by its name without `.parquet`, and so is each folder below, whose files
 are the parts of one. Folders called `column=value` add this column to what is in them, as Spark and Hive write them; a
-folder of such folders is one collection.
+folder of such folders is one collection. What begins with `_` or `.` is no data to these, and is left out.
 """
 
 import os
@@ -22,6 +22,7 @@ from scripts.migration.sources.source import SourceError, SourceRow, UnreadableR
 from scripts.migration.sources.unchanged import FileState
 
 _ENDING = ".parquet"
+_DELTA = "_delta_log"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _WILDCARDS = re.compile(r"([*?\[])")
 _MAX_DIGITS = 38
@@ -70,7 +71,7 @@ class ParquetFiles:
             part.state.ensure()
 
     def left_out(self) -> dict[str, int]:
-        return {"files that are not Parquet": self.others} if self.others else {}
+        return {"other files": self.others} if self.others else {}
 
     def close(self) -> None:
         self.connection.close()
@@ -102,7 +103,7 @@ def open_source(place: str, options: Options) -> ParquetFiles:
     parts: dict[str, list[_Part]] = {}
     base = _base(root)
     for path in files:
-        if path.name.endswith(_ENDING) or path == root:
+        if path == root or (path.name.endswith(_ENDING) and not _is_aside(path.relative_to(root))):
             parts.setdefault(_collection(path.relative_to(base)), []).append(_Part.of(path, base))
     if not parts:
         raise SourceError(f"{root} holds no {_ENDING} file.")
@@ -114,7 +115,18 @@ def open_source(place: str, options: Options) -> ParquetFiles:
 def _files(root: Path) -> list[Path]:
     if not root.exists():
         raise SourceError(f"{root} is not there: name a Parquet file, or a folder of them.")
-    return sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
+    if not root.is_dir():
+        return [root]
+    if table := next(root.rglob(_DELTA), None):
+        raise SourceError(
+            f"{table.parent} is a Delta table, which keeps files of rows that are gone: write its rows to plain "
+            "Parquet files first."
+        )
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _is_aside(place: Path) -> bool:
+    return any(part.startswith(("_", ".")) for part in place.parts)
 
 
 def _base(root: Path) -> Path:

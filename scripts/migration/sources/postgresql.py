@@ -23,9 +23,10 @@ _ROWS_AT_A_TIME = 256
 _DATABASE = re.compile(r"[^\s:/@=?]*")
 _HOME = "public"
 
+# Without row_security a policy that hides rows is an error, and not a table with fewer rows.
 _SESSION: LiteralString = """
     SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET bytea_output = 'hex';
-    SET extra_float_digits = 1; SET synchronize_seqscans = off;
+    SET extra_float_digits = 1; SET synchronize_seqscans = off; SET row_security = off;
     SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0
 """
 _TABLES: LiteralString = """
@@ -35,7 +36,8 @@ _TABLES: LiteralString = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+      AND NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2
 """
 
@@ -105,7 +107,7 @@ def open_source(place: str, options: Options) -> PostgreSql:
 
 
 def _opened(database: str) -> PostgreSql:
-    place = make_conninfo(dbname=database or None, connect_timeout=_CONNECT_SECONDS)
+    place = make_conninfo(dbname=database or None, connect_timeout=_CONNECT_SECONDS, client_encoding="utf8")
     connection = psycopg.connect(place, autocommit=True)
     try:
         connection.execute(_SESSION)

@@ -88,6 +88,7 @@ def test_a_folder_of_files_and_folders(tmp_path: Path) -> None:
     _written(tmp_path / "reports" / "part-1.parquet", "SELECT 'r2' AS id, 'new' AS title")
     _written(tmp_path / "reports" / "part-0.parquet", "SELECT 'r1' AS id")
     (tmp_path / "reports" / "_SUCCESS").touch()
+    _written(tmp_path / "reports" / "_temporary" / "part-2.parquet", "SELECT 'half' AS id")
     (tmp_path / "notes.txt").write_text("not data")
     with _opened(tmp_path) as source:
         assert source.collections() == ["reports", "users"]
@@ -96,7 +97,7 @@ def test_a_folder_of_files_and_folders(tmp_path: Path) -> None:
             SourceRow("reports/part-1.parquet:1", {"id": "r2", "title": "new"}),
         ]
         assert list(source.rows("users")) == [SourceRow("users.parquet:1", {"id": "u1"})]
-        assert source.left_out() == {"files that are not Parquet": 2}
+        assert source.left_out() == {"other files": 3}
 
 
 def test_folders_that_say_a_column_add_it(tmp_path: Path) -> None:
@@ -164,6 +165,13 @@ def test_a_place_without_parquet(tmp_path: Path) -> None:
         open_source(f"parquet:{tmp_path}")
     with pytest.raises(SourceError, match="is not there"):
         open_source(f"parquet:{tmp_path / 'missing'}")
+
+
+def test_a_delta_table_is_refused(tmp_path: Path) -> None:
+    _written(tmp_path / "reports" / "0.parquet", "SELECT 1 AS id")
+    (tmp_path / "reports" / "_delta_log").mkdir()
+    with pytest.raises(SourceError, match="reports is a Delta table"):
+        open_source(f"parquet:{tmp_path}")
 
 
 @pytest.mark.parametrize(
