@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class SourceError(Exception):
-    """The source cannot be opened or read on. The message says what is wrong, where, and what to do; no secret in it."""
+    """The source cannot be opened or read on. The message says what is wrong, where, and what to do; never a secret."""
 
 
 @dataclass(frozen=True, slots=True)
