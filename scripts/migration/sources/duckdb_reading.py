@@ -10,7 +10,7 @@ from scripts.migration.sources.duckdb_values import Column
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 
 _ROWS_AT_A_TIME = 256
-# DuckDB keeps what it has read until the limit is reached. 2048 rows, or the row group of a Parquet file, must fit at once.
+# DuckDB keeps what it has read up to the limit. 2048 rows, or the row group of a Parquet file, must fit in at once.
 _MEMORY_LIMITS = ("64MB", "256MB", "1GB", "4GB", "16GB")
 
 # One thread keeps the order the same at every reading; without extensions to load, nothing comes from the network.
