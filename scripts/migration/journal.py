@@ -70,10 +70,10 @@ class Journal:
         """Raises MigrationError for a file that is no work file, or one of another release."""
         self._path = path
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._execute("PRAGMA journal_mode = WAL")
-        self._execute("PRAGMA synchronous = FULL")
-        self._execute("PRAGMA cache_size = -32000")
         try:
+            self._execute("PRAGMA journal_mode = WAL")
+            self._execute("PRAGMA synchronous = FULL")
+            self._execute("PRAGMA cache_size = -32000")
             stated = self.get("format")
         except sqlite3.DatabaseError as error:
             self.close()
