@@ -233,7 +233,14 @@ def test_a_server_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["http://k9:s3cret@127.0.0.1:1/", "127.0.0.1:1", "http://127.0.0.1:1/a/b", "http://127.0.0.1:1/?x=s3cret"]
+    "place",
+    [
+        "http://k9:s3cret@127.0.0.1:1/",
+        "127.0.0.1:1",
+        "http://127.0.0.1:1/a/b",
+        "http://[::1",
+        "http://127.0.0.1:1/?x=s3cret",
+    ],
 )
 def test_an_address_that_is_none(place: str) -> None:
     with pytest.raises(SourceError, match="address") as refused:

@@ -138,7 +138,7 @@ def test_a_key_of_two_parts(client: "DynamoDBClient") -> None:
     table = _create(client, "product_id", "model")
     _fill(client, table, [{"product_id": "p1", "model": "m2"}, {"product_id": "p1", "model": "m1"}])
     with _opened(table) as source:
-        assert [row.position for row in _rows(source, table)] == [f"{table}/p1,m1", f"{table}/p1,m2"]
+        assert [row.position for row in _rows(source, table)] == [f'{table}/["p1","m1"]', f'{table}/["p1","m2"]']
 
 
 def test_only_what_the_mapping_names_is_a_collection(client: "DynamoDBClient", table: str) -> None:

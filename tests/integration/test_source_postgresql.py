@@ -200,7 +200,7 @@ def test_tables_views_and_schemas_are_collections_and_a_part_of_a_table_is_none(
     """)
     with _opened() as source:
         assert source.collections() == ["old.re.ports", "public.kept", "public.my view", "public.parted"]
-        assert list(source.rows("old.re.ports")) == [SourceRow("old.re.ports/x,1", {"a": 1, "b": "x"})]
+        assert list(source.rows("old.re.ports")) == [SourceRow('old.re.ports/["x","1"]', {"a": 1, "b": "x"})]
         assert list(source.rows("my view")) == [SourceRow("public.my view:1", {"a": 2})]
         assert list(source.rows("parted")) == [SourceRow("public.parted:1", {"id": 1})]
 

@@ -142,7 +142,10 @@ def _databases(server: CouchServer) -> list[str]:
 
 def _parts_of(place: str) -> tuple[str, str, str | None]:
     """Root, database or "", and type field of an address."""
-    address = urlsplit(place)
+    try:
+        address = urlsplit(place)
+    except ValueError as error:
+        raise SourceError(f"The address of a CouchDB is {_FORM}: {error}.") from error
     if address.username is not None or address.password is not None:
         raise SourceError("Leave user and password out of the address: COUCHDB_USER and COUCHDB_PASSWORD have them.")
     query = dict(parse_qsl(address.query))

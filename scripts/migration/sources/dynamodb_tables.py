@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scripts.deployment.failure import explain
 from scripts.migration.sources.dynamodb_values import plain_item
+from scripts.migration.sources.key_text import key_text
 from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 
@@ -71,7 +72,7 @@ class DynamoDbTables:
             for item in self._items(table):
                 row = plain_item(item)
                 content.add(row)
-                yield SourceRow(f"{table}/{','.join(str(row[name]) for name in key)}", row)
+                yield SourceRow(f"{table}/{key_text([row[name] for name in key])}", row)
         except (BotoCoreError, ClientError) as error:
             raise SourceError(f"The table {table} cannot be read. {explain(error)}") from error
         if self.read.setdefault(table, content) != content:

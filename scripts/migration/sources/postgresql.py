@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from scripts.migration.sources.key_text import key_text
 from scripts.migration.sources.options import Options
 from scripts.migration.sources.postgresql_values import converter, use_plain_values
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
@@ -134,7 +135,7 @@ def _row(table: _Table, number: int, columns: Columns, values: tuple[Any, ...]) 
             row[name], fault = value, f"the JSON of the column {name} cannot be read: {error}"
     position = f"{table.collection}:{number}"
     if table.key:
-        position = f"{table.collection}/{','.join(str(row[name]) for name in table.key)}"
+        position = f"{table.collection}/{key_text([row[name] for name in table.key])}"
     return UnreadableRow(position, fault) if fault else SourceRow(position, row)
 
 
