@@ -2,11 +2,8 @@
 
 import gzip
 import json
-from base64 import b64encode
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from decimal import Decimal
-from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -15,61 +12,11 @@ import pytest
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 from shared.database.attributes import to_item
+from tests.support.dynamodb_exports import Export
 from tests.support.flat_memory import growth
 from tests.support.old_rows import EMBEDDING, REPORT, USER, assert_arrived, migrated
 
 _LONG = "12345678901234567890123456789012345678"
-
-
-def _md5(content: bytes) -> str:
-    return b64encode(md5(content, usedforsecurity=False).digest()).decode()
-
-
-@dataclass(frozen=True)
-class Export:
-    """An export below a folder, with one data file for each list of lines."""
-
-    root: Path
-    table: str = "old-reports"
-    id: str = "01693685827463-2d8752fd"
-
-    @property
-    def folder(self) -> Path:
-        return self.root / "AWSDynamoDB" / self.id
-
-    def write(self, *files: Iterable[str], of_plain_bytes: bool = False, **summary: Any) -> "Export":
-        entries = [self._data(number, list(lines), of_plain_bytes) for number, lines in enumerate(files)]
-        self._manifest("manifest-files", "\n".join(map(json.dumps, entries)))
-        arn = f"arn:aws:dynamodb:us-east-1:123456789012:table/{self.table}"
-        items = sum(entry["itemCount"] for entry in entries)
-        fields = {"version": "2020-06-30", "tableArn": arn, "itemCount": items, "outputFormat": "DYNAMODB_JSON"}
-        self._manifest("manifest-summary", json.dumps(fields | summary))
-        (self.folder / "_started").touch()
-        return self
-
-    def _data(self, number: int, lines: list[str], of_plain_bytes: bool) -> dict[str, Any]:
-        plain = "".join(f"{line}\n" for line in lines).encode()
-        name = f"file{number}.json.gz"
-        packed = gzip.compress(plain, compresslevel=1) if plain else b""
-        self.path(name).parent.mkdir(parents=True, exist_ok=True)
-        self.path(name).write_bytes(packed)
-        checksum = _md5(plain if of_plain_bytes else packed)
-        key = f"some/prefix/AWSDynamoDB/{self.id}/data/{name}"
-        return {"itemCount": len(lines), "md5Checksum": checksum, "etag": "e-1", "dataFileS3Key": key}
-
-    def _manifest(self, name: str, text: str) -> None:
-        (self.folder / f"{name}.json").write_text(text)
-        (self.folder / f"{name}.md5").write_text(_md5(text.encode()))
-
-    def path(self, name: str = "file0.json.gz") -> Path:
-        return self.folder / "data" / name
-
-    @property
-    def address(self) -> str:
-        return f"dynamodb-export:{self.root}"
-
-    def rows(self) -> list[SourceRow | UnreadableRow]:
-        return list(open_source(self.address).rows(self.table))
 
 
 def _item(**attributes: Any) -> str:
@@ -207,11 +154,11 @@ def test_a_file_with_fewer_items_than_the_manifest_says(export: Export) -> None:
     export.write([_item(id={"S": "a"})])
     manifest = export.folder / "manifest-files.json"
     text = manifest.read_text().replace('"itemCount": 1', '"itemCount": 2')
-    export._manifest("manifest-files", text)
+    export.manifest("manifest-files", text)
     with pytest.raises(SourceError, match=r"is not whole: it has 1 items by its summary and 2 by its list"):
         export.rows()
     summary = (export.folder / "manifest-summary.json").read_text().replace('"itemCount": 1', '"itemCount": 2')
-    export._manifest("manifest-summary", summary)
+    export.manifest("manifest-summary", summary)
     with pytest.raises(SourceError, match=r"file0\.json\.gz has 1 items, and the manifest says 2"):
         export.rows()
 
@@ -253,7 +200,7 @@ def test_a_manifest_that_does_not_have_its_checksum(export: Export, name: str, e
 )
 def test_a_manifest_that_is_none(export: Export, name: str, text: str, message: str) -> None:
     export.write([_item(id={"S": "a"})])
-    export._manifest(name, text)
+    export.manifest(name, text)
     with pytest.raises(SourceError, match=message):
         open_source(export.address)
 
