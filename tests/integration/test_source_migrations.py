@@ -75,7 +75,7 @@ Rows = Mapping[str, Sequence[dict[str, Any]]]
 
 @cache
 def _rows(*, exact: bool, loose: bool) -> Rows:
-    """`exact`: with numbers of 38 digits, which JavaScript has not. `loose`: with NaN, and rows that depend on order."""
+    """`exact`: with numbers of 38 digits, which JavaScript has not. `loose`: with NaN and rows where order counts."""
     subs = [f"user-{i}" for i in range(40)]
     people = [_person(i, sub) for i, sub in enumerate(subs)]
     notes = [_note(i, subs[i % 40], exact) for i in range(1200)]
