@@ -84,13 +84,15 @@ class Journal:
     @classmethod
     def create(cls, path: Path) -> "Journal":
         """A new one in place of whatever is there."""
-        for stale in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        partial = path.with_name(f"{path.name}.partial")
+        for stale in (partial, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             stale.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        with closing(sqlite3.connect(path)) as connection:
+        partial.touch(mode=0o600)
+        with closing(sqlite3.connect(partial)) as connection:
             connection.executescript(_TABLES)
             connection.execute("INSERT INTO meta VALUES ('format', ?)", (_FORMAT,))
             connection.commit()
+        partial.replace(path)
         return cls(path)
 
     def another(self) -> "Journal":

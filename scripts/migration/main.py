@@ -2,7 +2,6 @@
 
 import json
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -68,9 +67,7 @@ def apply(options: Options) -> int:
                 say(f"{rejected} rows are rejects; see {options.work.rejects}. Nothing was written.")
                 say("Correct the source or the mapping, or leave them behind with --accept-rejects.")
                 return REJECTS
-            journal.put(
-                run=str(uuid.uuid4()), mapping=mapping.digest, target=target.identity, reading=json.dumps(reading)
-            )
+            journal.put(mapping=mapping.digest, target=target.identity, reading=json.dumps(reading))
             return _write(options, contents, mapping, journal, target, resumed=False)
 
 
@@ -175,7 +172,7 @@ def _write(
     options: Options, contents: Contents, mapping: Mapping, journal: Journal, target: Target, *, resumed: bool
 ) -> int:
     with closing(Rejects(options.work.rejects, resumed=True)) as rejects:
-        run = Run(contents, mapping, journal, target, rejects, options.pace)
+        run = Run(contents, mapping, journal, target, rejects, options.pace, options.work.holder)
         try:
             run.write(resumed=resumed)
         finally:

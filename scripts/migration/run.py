@@ -43,14 +43,21 @@ class Run:
     """One start of `apply` or `resume`, over a journal that the first reading has filled."""
 
     def __init__(
-        self, contents: Contents, mapping: Mapping, journal: Journal, target: Target, rejects: Rejects, pace: Pace
+        self,
+        contents: Contents,
+        mapping: Mapping,
+        journal: Journal,
+        target: Target,
+        rejects: Rejects,
+        pace: Pace,
+        holder: str,
     ) -> None:
         self._contents = contents
         self._journal = journal
         self._target = target
         self._rejects = rejects
         self._pace = pace
-        self._lock = TargetLock(target.reader, _holder(journal))
+        self._lock = TargetLock(target.reader, holder)
         self.caller = Caller(CapacityLimit(pace.max_wcu), AdaptiveConcurrency(pace.threads), self._lock.check)
         self._puts = ConditionalPuts(target.writer, target.reader, self.caller)
         self.batches = Batches(target.writer, self._puts, self.caller)
@@ -152,13 +159,6 @@ class _Seen:
                     Code.KEY_TAKEN, "is the id of another user's report", "id", row.attributes.get("id")
                 )
                 self._rejects.add(row.table, " ".join(row.key.values()), rejection)
-
-
-def _holder(journal: Journal) -> str:
-    holder = journal.get("run")
-    if holder is None:
-        raise MigrationError("The journal has no run: begin with apply.")
-    return holder
 
 
 def is_finished(journal: Journal) -> bool:

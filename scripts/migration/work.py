@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.local import locks
 from scripts.migration.failure import MigrationError
+from shared.models.fields import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class WorkFolder:
     def report(self) -> Path:
         return self.root / "report.json"
 
+    @property
+    def holder(self) -> str:
+        """The name under which this folder's runs lock the target; the same after one was killed."""
+        path = self.root / "holder"
+        if not path.exists():
+            _write_whole(path, new_id())
+        return path.read_text(encoding="utf-8")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Raises MigrationError where another process works in it."""
@@ -58,8 +67,7 @@ class WorkFolder:
 
     def write(self, path: Path, document: dict[str, Any]) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        path.touch(mode=0o600)
-        path.write_text(f"{text}\n", encoding="utf-8")
+        _write_whole(path, f"{text}\n")
 
     def read(self, path: Path) -> dict[str, Any]:
         """Raises MigrationError where there is none."""
@@ -70,3 +78,12 @@ class WorkFolder:
                 f"There is no {path.name} in {self.root}: begin with plan or apply, or name the folder with --work."
             ) from error
         return document
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A process that is killed leaves the file of before, or the new one."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

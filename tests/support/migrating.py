@@ -107,14 +107,13 @@ class Migration:
         contents = Contents(ListSource(self.rows), self.mapping)
         with closing(Journal.create(self.folder.journal)) as journal, closing(Rejects(self.folder.rejects)) as rejects:
             findings = FirstReading(contents, journal, rejects).run()
-            journal.put(run="test-run")
         return findings
 
     def write(self, *, resumed: bool = False) -> dict[str, int]:
         """Write what was read; how often there was each outcome, over all of the journal."""
         with closing(Journal(self.folder.journal)) as journal, closing(Rejects(self.folder.rejects)) as rejects:
             contents = Contents(ListSource(self.rows), self.mapping)
-            self.last = Run(contents, self.mapping, journal, self.target, rejects, self.pace)
+            self.last = Run(contents, self.mapping, journal, self.target, rejects, self.pace, self.folder.holder)
             self.last.write(resumed=resumed)
             return {outcome.name: count for outcome, count in journal.outcome_counts().items()}
 
