@@ -8,6 +8,7 @@ from scripts.migration.failure import Code, Rejection
 from scripts.migration.mapping import TARGETS, Collection, FieldRule, Type
 
 _ABSENT: Any = object()
+_AS_JSON = converter("json", FieldRule.model_construct())
 
 
 class Extractor:
@@ -35,8 +36,7 @@ class Extractor:
         if self._rest is None:
             field = min(unknown)
             raise Rejection(Code.UNKNOWN_FIELD, "is not in the mapping", field, unknown[field])
-        rest = converter("json", FieldRule.model_construct())({**unknown, **found.get(self._rest, {})})
-        return {**found, self._rest: rest}
+        return {**found, self._rest: _AS_JSON({**unknown, **found.get(self._rest, {})})}
 
 
 class _Field:

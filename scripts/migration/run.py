@@ -21,7 +21,9 @@ from scripts.migration.target import Target
 from scripts.migration.target_rows import TargetRow
 from scripts.migration.writer import Acknowledgements, Numbered, Write, Writers, chunked, look_and_put, put_each
 
-THREADS = 32
+THREADS = 16
+"""More would wait for Python's interpreter rather than for a store that answers within some milliseconds."""
+
 _SINGLE_ROWS = 8
 """Rows that one thread puts one after the other before it takes more."""
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import botocore
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +19,7 @@ from scripts.local.folder import LocalFolder
 from scripts.local.template import Template
 from scripts.migration.failure import MigrationError
 from scripts.migration.mapping import Table
+from shared import __version__
 from shared.config import ConfigurationError, Settings
 from shared.database.manager import DatabaseManager
 from shared.similarity.objects import ObjectStore
@@ -47,7 +49,7 @@ class TargetOptions:
 class Target:
     """The tables and the bucket of one environment. `connections` is how many calls run at once at most."""
 
-    def __init__(self, settings: Settings, connections: int = 32) -> None:
+    def __init__(self, settings: Settings, connections: int = 16) -> None:
         self.settings = settings
         self.tables: dict[Table, str] = {
             "users": settings.users_table,
@@ -87,7 +89,7 @@ class Target:
             raise MigrationError(f"The table {self.tables[table]} cannot be read. {explain(error)}") from error
 
 
-def open_target(options: TargetOptions, connections: int = 32) -> Target:
+def open_target(options: TargetOptions, connections: int = 16) -> Target:
     """Raises MigrationError. Puts the target's variables into the environment, where the SDK looks for credentials."""
     if options.local:
         variables = _local_variables()
@@ -160,6 +162,7 @@ def _single_try_client(settings: Settings, connections: int) -> "DynamoDBClient"
             read_timeout=_READ_SECONDS,
             max_pool_connections=connections,
             parameter_validation=False,  # every parameter is composed from values already validated
+            user_agent=f"k9-migrate/{__version__} Botocore/{botocore.__version__}",  # else it is built for each try
         ),
     )
     made: DynamoDBClient = client

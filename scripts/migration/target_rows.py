@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.migration.canonical import row_digest
 from scripts.migration.mapping import Table
-from shared.database.attributes import Item, Row, from_item, to_item
+from shared.database.attributes import Item, Row, from_item, to_attribute, to_item
 from shared.database.conditions import REGISTER
 from shared.database.writes import BOOKKEEPING, WriteId
 from shared.models.embedding import DBProductEmbedding
@@ -65,14 +65,13 @@ class TargetRow:
     @cached_property
     def item(self) -> Item:
         """With the register of writes, as `writes.create` puts it."""
-        entry = self.write.entry(self.attributes["updated_at"])
-        return to_item({**self.attributes, REGISTER[0]: entry, CREATED_BY: entry})
+        entry = to_attribute(self._entry)
+        return {**self._visible, REGISTER[0]: entry, CREATED_BY: entry}
 
     @cached_property
     def size(self) -> int:
         """Bytes of the item, by DynamoDB's rules."""
-        entry = self.write.entry(self.attributes["updated_at"])
-        register = len(REGISTER[0]) + len(CREATED_BY) + 2 * len(entry)
+        register = len(REGISTER[0]) + len(CREATED_BY) + 2 * len(self._entry)
         return register + sum(len(name.encode()) + _size(value) for name, value in self.attributes.items())
 
     @property
@@ -83,7 +82,15 @@ class TargetRow:
     @cached_property
     def digest(self) -> bytes:
         """Of what its readers see, as they will read it."""
-        return visible_digest(from_item(to_item(self.attributes)))
+        return visible_digest(from_item(self._visible))
+
+    @property
+    def _entry(self) -> str:
+        return self.write.entry(self.attributes["updated_at"])
+
+    @cached_property
+    def _visible(self) -> Item:
+        return to_item(self.attributes)
 
 
 def key_bytes(table: Table, row: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from scripts.migration.extraction import Extractor
 from scripts.migration.failure import Code, Rejection
-from scripts.migration.mapping import Collection, FieldRule
+from scripts.migration.mapping import Collection
 from scripts.migration.mapping import Mapping as RowMapping
 from scripts.migration.owners import owner_finder
 from scripts.migration.sources.source import SourceRow
@@ -39,6 +39,7 @@ class Transformer:
         self._collection = collection
         self._extractor = Extractor(collection)
         self._owners = owner_finder(collection, mapping)
+        self._keeps_ids = "id" in collection.fields and collection.fields["id"].keep
         self._make: Callable[[dict[str, Any], Mapping[str, Any]], TargetRow] = {
             "users": self._user,
             "reports": self._report,
@@ -65,8 +66,7 @@ class Transformer:
     def _report(self, fields: dict[str, Any], values: Mapping[str, Any]) -> TargetRow:
         key = self._key(values)
         fields.setdefault("date", fields["created_at"][:10])
-        rule = self._collection.fields.get("id", FieldRule.model_construct())
-        if not (rule.keep and _is_report_id(fields.get("id"))):
+        if not (self._keeps_ids and _is_report_id(fields.get("id"))):
             fields["id"] = derived_id(self._source, self._name, *key)
         report = self._checked(DBReport, fields)
         return report_row(report, self._write("reports", report.id))

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.local.store import Store
+from scripts.migration.canonical import MultisetDigest
+from scripts.migration.exporting import all_rows
+from scripts.migration.target_rows import visible_digest
 from shared.database import EmbeddingRepository, ModelVersionRepository, ReportRepository
 from tests.support.migration_process import MAPPING, AwkwardRows, Place, run
 from tests.support.stack import running_store
@@ -32,12 +35,16 @@ def test_50_000_awkward_rows_arrive_and_every_other_is_a_reject(store: Store, tm
     assert report["reading"]["identical_duplicates"] == rows.identical
     assert report["writing"]["outcomes"] == {"written": rows.accepted.total()}
 
-    status, said = run(place, tmp_path, "verify")
-    assert status == 0, said
-    verification = json.loads((tmp_path / ".migration" / "report.json").read_text())["verification"]
-    assert verification["states"]["equal"] == rows.accepted.total()
-    assert verification["source_digest"] == verification["target_digest"]
+    assert report["reading"]["content_digest"] == _digest_of_tables(place)
     _check_some_rows(place)
+
+
+def _digest_of_tables(place: Place) -> str:
+    """As verify takes it, without another reading of the source."""
+    digest, target = MultisetDigest(), place.target()
+    for table in target.tables:
+        digest.add_all(visible_digest(row) for row in all_rows(target, table))
+    return digest.hex()
 
 
 def _check_some_rows(place: Place) -> None:

@@ -6,9 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -79,7 +77,7 @@ class AwkwardRows:
 
     def write(self) -> "AwkwardRows":
         self.folder.mkdir(parents=True, exist_ok=True)
-        numbers = random.Random(5)
+        numbers = random.Random(5)  # noqa: S311 - not a secret
         with (self.folder / "users.ndjson").open("w") as users:
             for number in range(self.owners):
                 row = {"user_id": f"user-{number}", "name": f"Näme {number}", "created_at": "2018-01-01T00:00:00Z"}
@@ -223,12 +221,3 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:
             if pipe:
                 pipe.close()
     return False
-
-
-def elapsed() -> Iterator[float]:
-    """Seconds since the one before."""
-    before = time.monotonic()
-    while True:
-        now = time.monotonic()
-        yield now - before
-        before = now
