@@ -10,8 +10,10 @@ new tables of one store on this machine, which takes its own share of the proces
 import argparse
 import contextlib
 import gc
+import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -19,17 +21,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 
 from scripts.local.folder import PROJECT
 from scripts.migration.journal import Journal
 from scripts.migration.reading import Contents, FirstReading, LaterReading
 from scripts.migration.rejects import Rejects
-from scripts.migration.run import THREADS, Pace
+from scripts.migration.run import THREADS, Pace, Run
+from scripts.migration.sources.opening import open_source
 from scripts.migration.target import Target
 from scripts.migration.work import WorkFolder
 from shared.config import Settings
@@ -179,7 +184,7 @@ def _engine(store: str, folder: Path) -> Iterator[Engine]:
 
 
 def measure_memory() -> None:
-    """A process for each size: plan and write, into a client that answers without a store."""
+    """A process for each size: both readings of NDJSON files, and writes that are answered without a store."""
     print("| rows | peak MB |")
     print("|---|---|")
     for count in _MEMORY_ROWS:
@@ -194,6 +199,52 @@ def measure_memory() -> None:
         print(f"| {count:,} | {finished.stdout.strip()} |")
 
 
+def migrate_without_store(count: int) -> float:
+    """Peak memory of this process in MB, after it has migrated so many rows."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_files(folder / "rows", count)
+        target = Target(settings_of(Engine("none", "http://127.0.0.1:1")), THREADS)
+        for manager in (target.writer, target.reader):
+            events: Any = manager.client.meta.events
+            events.register("before-send", answer_at_once)
+        with contextlib.closing(Journal.create(folder / "journal.sqlite")) as journal:
+            with contextlib.closing(Rejects(folder / "rejects.jsonl")) as rejects:
+                contents = Contents(open_source(f"ndjson:{folder}/rows"), mapping())
+                FirstReading(contents, journal, rejects).run()
+                Run(contents, mapping(), journal, target, rejects, Pace(), "benchmark").write(resumed=False)
+            assert sum(journal.outcome_counts().values()) == count
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_files(folder: Path, count: int) -> None:
+    """Rows of `make_rows`, a thousand at a time under numbers of their own."""
+    folder.mkdir()
+    with (folder / "notes.ndjson").open("w") as notes, (folder / "vectors.ndjson").open("w") as vectors:
+        for start in range(0, count, 1_000):
+            rows = make_rows(1_000)
+            for note, vector in zip(rows["notes"], rows["vectors"], strict=True):
+                notes.write(json.dumps({**note, "id": f"{note['id']}-{start}"}) + "\n")
+                vectors.write(json.dumps({**vector, "product": f"{vector['product']}-{start}"}) + "\n")
+
+
+def answer_at_once(request: Any, **_: object) -> AWSResponse:
+    """What an empty table answers."""
+    operation = request.headers["X-Amz-Target"]
+    operation = operation.decode() if isinstance(operation, bytes) else operation
+    answers: dict[str, Any] = {"Scan": {"Items": [], "Count": 0}, "BatchGetItem": {"Responses": {}}}
+    body = json.dumps(answers.get(operation.rpartition(".")[2], {})).encode()
+    headers: Any = {"content-type": "application/x-amz-json-1.0"}
+    return AWSResponse(request.url, 200, headers, Body(body))
+
+
+class Body(BytesIO):
+    """What urllib3 would give botocore to read."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", default="speed", choices=("speed", "memory", "one-memory"))
@@ -206,6 +257,8 @@ def main() -> None:
         measure_speed(found.store, found.count, found.rounds)
     elif found.what == "memory":
         measure_memory()
+    else:
+        print(f"{migrate_without_store(found.count):,.0f}")
 
 
 if __name__ == "__main__":

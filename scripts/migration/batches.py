@@ -22,8 +22,8 @@ from shared.database.manager import DatabaseManager
 from shared.errors import OutcomeUnknown
 
 MOST_ITEMS = 25
-MOST_BYTES = 8 * 1024 * 1024
-"""DynamoDB takes 16 MB in a request; base64 and JSON need room of their own."""
+MOST_BYTES = 1024 * 1024
+"""DynamoDB takes 16 MB in a request; but many requests wait at once, and memory is to stay flat with large rows too."""
 
 _ROUNDS = 12
 

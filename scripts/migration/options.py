@@ -16,6 +16,8 @@ from scripts.migration.work import WorkFolder
 Verb = Literal["plan", "apply", "resume", "verify", "report"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 WORK = ".migration"
+DEFAULT_MAPPINGS = {"ndjson": "k9-json", "dynamodb-export": "k9-dynamodb"}
+"""Those that are not called by the kind of their source."""
 
 _DESCRIPTION = (
     "Moves users, reports and embeddings into K9's tables. plan, the default, reads everything and writes nothing; "
@@ -50,12 +52,12 @@ def parse(given: Sequence[str] | None) -> Options:
     found = parser.parse_args(given)
     if found.verb not in VERBS:  # `migrate.py SOURCE` plans
         found.verb, found.source = "plan", found.verb
-    if found.verb in ("plan", "apply") and not (found.source and found.mapping):
-        parser.error("needs a SOURCE, such as json:reports.json, and a --mapping")
+    if found.verb in ("plan", "apply") and not found.source:
+        parser.error("needs a SOURCE, such as json:reports.json")
     options = Options(
         verb=found.verb,
         source=found.source or "",
-        mapping=found.mapping or "",
+        mapping=found.mapping or _default_mapping(found.source or ""),
         target=TargetOptions(found.local, found.environment, found.profile, found.region, found.bucket),
         work=WorkFolder(Path(found.work)),
         pace=Pace(found.threads, found.max_wcu, not found.no_batches),
@@ -66,10 +68,15 @@ def parse(given: Sequence[str] | None) -> Options:
     return options if options.verb in ("plan", "apply") else _completed(options)
 
 
+def _default_mapping(source: str) -> str:
+    kind = source.partition(":")[0]
+    return DEFAULT_MAPPINGS.get(kind, f"k9-{kind}") if kind else ""
+
+
 def _completed(options: Options) -> Options:
     """As the migration in the folder was begun. Raises MigrationError where what is given contradicts that."""
     kept = options.work.read(options.work.command)
-    for name, given in (("source", options.source), ("mapping", options.mapping)):
+    for name, given in (("source", options.source), ("mapping", options.mapping if options.source else "")):
         if given and given != kept[name]:
             raise MigrationError(f"{options.work.root} holds a migration with the {name} {kept[name]}, not {given}.")
     return replace(options, source=kept["source"], mapping=kept["mapping"], target=TargetOptions(**kept["target"]))
@@ -79,7 +86,11 @@ def _parser() -> Parser:
     parser = Parser("scripts/migrate.py", _DESCRIPTION)
     parser.add_argument("verb", metavar="VERB", help=f"{', '.join(VERBS)}; plan where none is given")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="KIND:PLACE, such as duckdb:k9_api.db")
-    parser.add_argument("--mapping", metavar="FILE", help="a mapping, or the name of a shipped one (k9-json)")
+    parser.add_argument(
+        "--mapping",
+        metavar="FILE",
+        help="a mapping, or the name of a shipped one; that of the kind of source by default",
+    )
     target = parser.add_argument_group("where to")
     where = target.add_mutually_exclusive_group()
     where.add_argument("--local", action="store_true", help="the laptop stack, while dev.sh runs")

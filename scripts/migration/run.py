@@ -1,6 +1,7 @@
 """The writing of one migration: users, then their model versions, then everything that refers to them."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from scripts.migration.batches import MOST_BYTES, MOST_ITEMS, Batches
@@ -20,6 +21,7 @@ from scripts.migration.snapshots import discard_snapshots
 from scripts.migration.target import Target
 from scripts.migration.target_rows import TargetRow
 from scripts.migration.writer import Acknowledgements, Numbered, Write, Writers, chunked, look_and_put, put_each
+from shared.similarity.objects import ObjectStore
 
 THREADS = 16
 """More would wait for Python's interpreter rather than for a store that answers within some milliseconds."""
@@ -140,9 +142,13 @@ class Run:
         if objects is None:
             say("No SIMILARITY_BUCKET is named: the snapshots of what was written are not discarded.")
             return
-        for owner, model_version in touched:
-            self._lock.check()
-            discard_snapshots(objects, owner, model_version)
+        with ThreadPoolExecutor(self._pace.threads) as pool:
+            for done in [pool.submit(self._discard_one, objects, *model) for model in touched]:
+                done.result()
+
+    def _discard_one(self, objects: ObjectStore, owner: str, model_version: str) -> None:
+        self._lock.check()
+        discard_snapshots(objects, owner, model_version)
 
 
 class _Seen:

@@ -12,15 +12,17 @@ from scripts.migration.exporting import all_rows
 from scripts.migration.target_rows import visible_digest
 from shared.database import EmbeddingRepository, ModelVersionRepository, ReportRepository
 from tests.support.migration_process import MAPPING, AwkwardRows, Place, run
-from tests.support.stack import running_store
+from tests.support.stack import start_store
 
 ROWS = 50_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with running_store(tmp_path_factory.mktemp("store"), environment=None) as running:
-        yield running
+    """Killed in the end, as nobody needs what it would take long to save."""
+    running = start_store(tmp_path_factory.mktemp("store"), environment=None)
+    yield running
+    running.kill()
 
 
 def test_50_000_awkward_rows_arrive_and_every_other_is_a_reject(store: Store, tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from scripts.migration import main as module
 from scripts.migration.failure import MigrationError
 from scripts.migration.main import DIFFERENT, DONE, FAILED, REJECTS, main
+from scripts.migration.mapping import load_mapping
+from scripts.migration.options import parse
 from scripts.migration.run import Run
+from scripts.migration.sources.opening import _KINDS
 from scripts.migration.target import Target, TargetOptions, open_target
 from shared.database import ReportRepository
 from tests.support.environment import function_environment
@@ -168,7 +171,6 @@ def test_another_source_is_not_taken_for_that_of_the_folder(place: Path, target:
     ("given", "told"),
     [
         (["plan"], "needs a SOURCE"),
-        (["plan", "json:a.json"], "and a --mapping"),
         (["apply", "json:a", "--mapping", "m", "--local", "--environment", "dev"], "not allowed with"),
         (["apply", "json:a", "--mapping", "m", "--max-wcu", "0"], "must be above 0"),
         (["apply", "json:a", "--mapping", "m", "--threads", "0"], "must be 1 to 256"),
@@ -184,6 +186,11 @@ def test_wrong_options_are_told(given: list[str], told: str, capsys: pytest.Capt
 def test_a_source_that_is_not_there_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "json:nowhere.json", "--mapping", "k9-json", "--offline"]) == FAILED
     assert "nowhere.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", sorted(_KINDS))
+def test_every_kind_of_source_has_a_shipped_mapping(kind: str, tmp_path: Path) -> None:
+    assert load_mapping(parse(["plan", f"{kind}:x", "--work", str(tmp_path)]).mapping).collections
 
 
 def test_ctrl_c_says_how_to_go_on(

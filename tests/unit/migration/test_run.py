@@ -1,8 +1,12 @@
 """Writing into tables: what arrives, what stays as somebody left it, and that a second run writes nothing."""
 
+import contextlib
 import json
+import uuid
 from collections.abc import Callable
+from typing import Any
 
+import boto3
 import pytest
 
 from scripts.migration.failure import MigrationError
@@ -10,6 +14,7 @@ from scripts.migration.lock import LOCK_ID
 from scripts.migration.run import Pace
 from scripts.migration.target import Target
 from scripts.migration.target_rows import CREATED_BY
+from shared.config import Settings
 from shared.database import (
     DBReport,
     DBUser,
@@ -20,8 +25,10 @@ from shared.database import (
 )
 from shared.models.embedding import DBProductEmbedding
 from shared.models.vector import Vector
+from tests.support.environment import function_environment
 from tests.support.faults import requests_sent
 from tests.support.migrating import CREATED, Migration, note, table_rows, tables_digest, vector
+from tests.support.tables import create_tables
 from tests.unit.migration.conftest import Rows
 
 Making = Callable[[Rows], Migration]
@@ -166,3 +173,76 @@ def test_every_row_is_signed(migration: Making, target: Target) -> None:
         for row in table_rows(target, table):
             assert row[CREATED_BY] == row["write_1"]
             assert row["write_1"].startswith(row["updated_at"])
+
+
+SMALL: Rows = {
+    "people": [PERSON],
+    "notes": [note(1), note(2, sub="user-2")],
+    "vectors": [vector(1), vector(2, sub="user-2")],
+}
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+def dying(target: Target, monkeypatch: pytest.MonkeyPatch, at: int, *, applied: bool) -> list[str]:
+    """The `at`-th call ends the run, before it is sent or after it was applied; the calls that were made until then."""
+    made: list[str] = []
+
+    def wrap(manager: Any) -> None:
+        make = manager.client._make_api_call
+
+        def call(operation: str, parameters: dict[str, Any]) -> Any:
+            if len(made) >= at:
+                raise Died
+            made.append(operation)
+            answer = make(operation, parameters) if applied or len(made) < at else None
+            if len(made) == at:
+                raise Died
+            return answer
+
+        monkeypatch.setattr(manager.client, "_make_api_call", call)
+
+    for manager in (target.writer, target.reader):
+        wrap(manager)
+    return made
+
+
+@pytest.mark.parametrize(("batches", "applied"), [(True, True), (False, False)])
+def test_a_run_that_dies_at_any_call_is_resumed_to_the_same_rows(
+    batches: bool, applied: bool, migration: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = Pace(threads=1, batches=batches)
+    undisturbed: str | None = None
+    for at in range(1, 100):
+        target = fresh_target()
+        made = Migration(migration(SMALL).folder, target, SMALL, pace=pace)
+        made.read()
+        with monkeypatch.context() as patch:
+            calls = dying(target, patch, at, applied=applied)
+            with contextlib.suppress(Died):
+                made.write()
+        died = len(calls) >= at
+        if died:
+            Migration(made.folder, fresh_client(target), SMALL, pace=pace).write(resumed=True)
+        rows = tables_digest(target)
+        undisturbed = undisturbed or rows
+        assert rows == undisturbed, f"after {calls}"
+        if not died:
+            assert at > 8
+            return
+    pytest.fail("the run never ended by itself")
+
+
+def fresh_target() -> Target:
+    """Empty tables under names of their own."""
+    environment = f"t{uuid.uuid4().hex[:8]}"
+    create_tables(boto3.client("dynamodb"), environment)
+    variables = {name: value.replace("-test", f"-{environment}") for name, value in function_environment().items()}
+    boto3.client("s3").create_bucket(Bucket=variables["SIMILARITY_BUCKET"])
+    return Target(Settings(variables), connections=1)
+
+
+def fresh_client(target: Target) -> Target:
+    return Target(target.settings, connections=1)
