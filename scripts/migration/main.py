@@ -135,7 +135,7 @@ def _first_reading(options: Options, contents: Contents, journal: Journal) -> tu
     with closing(Rejects(options.work.rejects)) as rejects, Progress("reading", None) as progress:
         findings = FirstReading(contents, journal, rejects, progress.tick).run()
     cost = estimate(findings, options.pace.max_wcu)
-    return reports.reading_report(contents, findings, rejects, cost), rejects.total
+    return reports.reading_report(contents, findings, rejects, cost, journal), rejects.total
 
 
 def _look_at_target(target: Target, journal: Journal, mapping: Mapping) -> None:
@@ -177,7 +177,7 @@ def _write(
             run.write(resumed=resumed)
         finally:
             reading = json.loads(journal.get("reading") or "{}")
-            report = _report(options, reading=reading, writing=reports.writing_report(journal))
+            report = _report(options, reading=reading, writing=reports.writing_report(journal, run))
             options.work.write(options.work.report, report)
     say("Functions that run already may hold an index of before: publish them anew (docs/MIGRATION.md).")
     return _show(options, report, REJECTS if rejects.total else DONE)

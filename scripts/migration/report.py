@@ -9,13 +9,19 @@ from scripts.migration.estimate import Estimate
 from scripts.migration.journal import Journal
 from scripts.migration.reading import Contents, Findings
 from scripts.migration.rejects import Rejects
+from scripts.migration.run import Run
 from scripts.migration.verifying import STATES, WRONG, Verification
 
 Report = dict[str, Any]
 
 
-def reading_report(contents: Contents, findings: Findings, rejects: Rejects, estimate: Estimate) -> Report:
+def reading_report(
+    contents: Contents, findings: Findings, rejects: Rejects, estimate: Estimate, journal: Journal
+) -> Report:
     """What the first reading found."""
+    owners: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for owner, table, count in journal.owner_counts():
+        owners[owner][table] = count
     return {
         "collections": {name: transformer.table for name, transformer in contents.transformers.items()},
         "ignored_collections": contents.ignored,
@@ -27,12 +33,18 @@ def reading_report(contents: Contents, findings: Findings, rejects: Rejects, est
         "source_digest": findings.source.hex(),
         "content_digest": findings.target.hex(),
         "estimate": asdict(estimate),
+        "owners": dict(owners),
     }
 
 
-def writing_report(journal: Journal) -> Report:
-    """What has become of the rows so far."""
-    return {"outcomes": {outcome.name.lower(): count for outcome, count in journal.outcome_counts().items()}}
+def writing_report(journal: Journal, run: Run) -> Report:
+    """What has become of the rows so far, and how the tables took it."""
+    return {
+        "outcomes": {outcome.name.lower(): count for outcome, count in journal.outcome_counts().items()},
+        "write_units": round(run.caller.limit.consumed, 1),
+        "throttled_calls": run.caller.concurrency.throttles,
+        "unprocessed_items": run.batches.unprocessed,
+    }
 
 
 def verification_report(found: Verification) -> Report:
@@ -55,14 +67,14 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     if "reading" in report:
         yield from _reading_lines(report["reading"])
     if "writing" in report:
-        outcomes = report["writing"]["outcomes"]
-        yield "written: " + (_counts(outcomes) or "nothing")
+        yield from _writing_lines(report["writing"])
     if "verification" in report:
         yield from _verification_lines(report["verification"])
 
 
 def _reading_lines(reading: Mapping[str, Any]) -> Iterator[str]:
-    yield f"read: {reading['rows']:,} rows; accepted: {_counts(reading['accepted']) or 'none'}"
+    accepted = _counts(reading["accepted"]) or "none"
+    yield f"read: {reading['rows']:,} rows; accepted: {accepted}, of {len(reading['owners']):,} owners"
     if reading["identical_duplicates"]:
         yield f"there twice, word for word: {reading['identical_duplicates']:,}"
     if reading["left_out"] or reading["ignored_collections"]:
@@ -74,6 +86,14 @@ def _reading_lines(reading: Mapping[str, Any]) -> Iterator[str]:
         f"${cost['dollars']:,.2f}, {cost['minutes']:,.1f} minutes"
     )
     yield f"digest of the source: {reading['source_digest']}"
+
+
+def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
+    yield "written: " + (_counts(writing["outcomes"]) or "nothing")
+    yield (
+        f"consumed: {writing['write_units']:,} write units; {writing['throttled_calls']:,} calls were throttled, "
+        f"{writing['unprocessed_items']:,} items of batches left for later"
+    )
 
 
 def _verification_lines(found: Mapping[str, Any]) -> Iterator[str]:

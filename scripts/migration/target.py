@@ -105,7 +105,8 @@ def open_target(options: TargetOptions, connections: int = 16) -> Target:
         return Target(Settings(MappingProxyType(dict(os.environ))), connections)
     except ConfigurationError as error:
         raise MigrationError(
-            f"{error} Say where to write: --local for the laptop stack, --environment dev for an environment on AWS."
+            f"{error} Say where to write: --local for the laptop stack, --environment dev for an environment on AWS; or "
+            "plan with --offline."
         ) from error
     except BotoCoreError as error:
         raise MigrationError(explain(error)) from error
