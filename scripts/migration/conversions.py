@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.migration.failure import Code
 from scripts.migration.forms import read_time
-from scripts.migration.mapping import FieldRule, Type
+from scripts.migration.rules import FieldRule, Type
 from shared.models import json_text
 from shared.models.fields import timestamp
 from shared.models.vector import Vector

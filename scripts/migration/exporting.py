@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.migration.mapping import Table
+from scripts.migration.rules import Table
 from scripts.migration.target import Target
 from shared.database import conditions
 from shared.database.attributes import Row, from_item, to_item

@@ -5,7 +5,7 @@ from typing import Any
 
 from scripts.migration.conversions import code_of, converter
 from scripts.migration.failure import Code, Rejection
-from scripts.migration.mapping import TARGETS, Collection, FieldRule, Type
+from scripts.migration.rules import TARGETS, Collection, FieldRule, Type
 
 _ABSENT: Any = object()
 _AS_JSON = converter("json", FieldRule.model_construct())

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.migration.failure import Code, MigrationError, Rejection
-from scripts.migration.mapping import Collection, Mapping, Owner
+from scripts.migration.mapping import Mapping
+from scripts.migration.rules import Collection, Owner
 from shared.models import json_text
 from shared.models.embedding import SHARED_OWNER
 

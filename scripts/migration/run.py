@@ -11,12 +11,13 @@ from scripts.migration.failure import Code, MigrationError, Rejection
 from scripts.migration.interleaving import Window
 from scripts.migration.journal import Journal, Outcome
 from scripts.migration.lock import TargetLock
-from scripts.migration.mapping import Mapping, Table
+from scripts.migration.mapping import Mapping
 from scripts.migration.progress import Progress, say
 from scripts.migration.puts import ConditionalPuts
 from scripts.migration.reading import Contents, LaterReading
 from scripts.migration.registry import Registry
 from scripts.migration.rejects import Rejects
+from scripts.migration.rules import Table
 from scripts.migration.snapshots import discard_snapshots
 from scripts.migration.target import Target
 from scripts.migration.target_rows import TargetRow

@@ -18,7 +18,7 @@ from scripts.local.cloud import read_outputs
 from scripts.local.folder import LocalFolder
 from scripts.local.template import Template
 from scripts.migration.failure import MigrationError
-from scripts.migration.mapping import Table
+from scripts.migration.rules import Table
 from shared import __version__
 from shared.config import ConfigurationError, Settings
 from shared.database.manager import DatabaseManager
@@ -105,8 +105,8 @@ def open_target(options: TargetOptions, connections: int = 16) -> Target:
         return Target(Settings(MappingProxyType(dict(os.environ))), connections)
     except ConfigurationError as error:
         raise MigrationError(
-            f"{error} Say where to write: --local for the laptop stack, --environment dev for an environment on AWS; or "
-            "plan with --offline."
+            f"{error} Say where to write: --local for the laptop stack, --environment dev for one on AWS; or plan with "
+            "--offline."
         ) from error
     except BotoCoreError as error:
         raise MigrationError(explain(error)) from error

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from scripts.migration.canonical import row_digest
-from scripts.migration.mapping import Table
+from scripts.migration.rules import Table
 from shared.database.attributes import Item, Row, from_item, to_attribute, to_item
 from shared.database.conditions import REGISTER
 from shared.database.writes import BOOKKEEPING, WriteId

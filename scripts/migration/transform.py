@@ -7,9 +7,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from scripts.migration.extraction import Extractor
 from scripts.migration.failure import Code, Rejection
-from scripts.migration.mapping import Collection
 from scripts.migration.mapping import Mapping as RowMapping
 from scripts.migration.owners import owner_finder
+from scripts.migration.rules import Collection
 from scripts.migration.sources.source import SourceRow
 from scripts.migration.target_rows import (
     MAX_ITEM_BYTES,

@@ -10,9 +10,10 @@ from scripts.migration.canonical import MultisetDigest, row_digest
 from scripts.migration.exporting import all_rows
 from scripts.migration.journal import Journal
 from scripts.migration.mapping import Mapping as RowMapping
-from scripts.migration.mapping import Table, parse_mapping
+from scripts.migration.mapping import parse_mapping
 from scripts.migration.reading import Contents, Findings, FirstReading
 from scripts.migration.rejects import Rejects
+from scripts.migration.rules import Table
 from scripts.migration.run import Pace, Run
 from scripts.migration.sources.source import SourceRow, UnreadableRow
 from scripts.migration.target import Target

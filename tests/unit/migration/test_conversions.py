@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.migration.conversions import converter
-from scripts.migration.mapping import FieldRule, Type
+from scripts.migration.rules import FieldRule, Type
 
 
 def rule(**stated: Any) -> FieldRule:

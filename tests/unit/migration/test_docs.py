@@ -8,8 +8,9 @@ import pytest
 from scripts.local.folder import PROJECT
 from scripts.migration.failure import Code
 from scripts.migration.forms import TIME_FORMS, VECTOR_FORMS
-from scripts.migration.mapping import TARGETS, Collection, FieldRule, Mapping, Owner, load_mapping
+from scripts.migration.mapping import Mapping, load_mapping
 from scripts.migration.options import VERBS, _parser
+from scripts.migration.rules import TARGETS, Collection, FieldRule, Owner
 
 DOCUMENT = (PROJECT / "docs" / "MIGRATION.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from scripts.migration.failure import Code, MigrationError, Rejection
-from scripts.migration.mapping import Owner, parse_mapping
+from scripts.migration.mapping import parse_mapping
 from scripts.migration.owners import OwnerFinder, owner_finder, read_lookup
+from scripts.migration.rules import Owner
 from tests.support.migrating import MAPPING
 
 
