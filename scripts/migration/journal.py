@@ -23,7 +23,13 @@ CREATE TABLE owners (owner TEXT, "table" TEXT, rows INTEGER NOT NULL, PRIMARY KE
 CREATE TABLE models (number INTEGER PRIMARY KEY, owner TEXT, model_version TEXT, dimension INTEGER NOT NULL,
   first_created TEXT NOT NULL, rows INTEGER NOT NULL, UNIQUE (owner, model_version));
 CREATE TABLE acknowledged (number INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
+CREATE TABLE earlier (key BLOB PRIMARY KEY) WITHOUT ROWID;
 """
+_CARRY_OVER = """
+INSERT OR IGNORE INTO earlier SELECT key FROM before.earlier;
+INSERT OR IGNORE INTO earlier SELECT key FROM before.rows JOIN before.acknowledged USING (number) WHERE outcome <= 3;
+"""
+"""Outcomes up to REPLACED: the row was in the table then, as this migration has it."""
 
 
 class Outcome(IntEnum):
@@ -82,16 +88,18 @@ class Journal:
             raise MigrationError(f"{path} is of another release of K9 API: finish it with that one, or remove it.")
 
     @classmethod
-    def create(cls, path: Path) -> "Journal":
-        """A new one in place of whatever is there."""
+    def create(cls, path: Path, target: str = "") -> "Journal":
+        """A new one in place of whatever is there; it remembers the rows that runs into this `target` have written."""
         partial = path.with_name(f"{path.name}.partial")
-        for stale in (partial, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            stale.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         partial.touch(mode=0o600)
-        with closing(sqlite3.connect(partial)) as connection:
+        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
             connection.executescript(_TABLES)
-            connection.execute("INSERT INTO meta VALUES ('format', ?)", (_FORMAT,))
-            connection.commit()
+            connection.execute("INSERT INTO meta VALUES ('format', ?), ('target', ?)", (_FORMAT, target))
+            if path.exists():
+                _carry_over(connection, path, target)
+        for stale in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            stale.unlink(missing_ok=True)
         partial.replace(path)
         return cls(path)
 
@@ -103,7 +111,10 @@ class Journal:
         return None if found is None else str(found[0])
 
     def put(self, **values: str) -> None:
+        """All of these or, where the process is killed, none."""
+        self.begin()
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        self.commit()
 
     def begin(self) -> None:
         self._execute("BEGIN")
@@ -190,6 +201,10 @@ class Journal:
         query = "SELECT outcome, count(*) FROM acknowledged GROUP BY outcome ORDER BY outcome"
         return {Outcome(outcome): count for outcome, count in self._execute(query)}
 
+    def was_there(self, key: bytes) -> bool:
+        """Whether an earlier run has written the row, or found it as it should be."""
+        return self._execute("SELECT 1 FROM earlier WHERE key = ?", (_short(key),)).fetchone() is not None
+
     def row_count(self) -> int:
         found: tuple[int] = self._execute("SELECT count(*) FROM rows").fetchone()
         return found[0]
@@ -199,6 +214,14 @@ class Journal:
 
     def _execute(self, query: str, values: Iterable[object] = ()) -> sqlite3.Cursor:
         return self._connection.execute(query, tuple(values))
+
+
+def _carry_over(connection: sqlite3.Connection, path: Path, target: str) -> None:
+    connection.execute("ATTACH ? AS before", (str(path),))
+    known = connection.execute("SELECT value FROM before.meta WHERE name = 'target'").fetchone()
+    if known == (target,):
+        connection.executescript(_CARRY_OVER)
+    connection.execute("DETACH before")
 
 
 def _short(key: bytes) -> bytes:

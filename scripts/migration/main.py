@@ -60,14 +60,14 @@ def apply(options: Options) -> int:
     with _opened(options) as (contents, mapping):
         target = _target(options)
         options.work.write(options.work.command, options.command)
-        with closing(Journal.create(options.work.journal)) as journal:
+        with closing(Journal.create(options.work.journal, target.identity)) as journal:
             reading, rejected = _first_reading(options, contents, journal)
             options.work.write(options.work.report, _report(options, reading=reading))
             if rejected and not options.accept_rejects:
                 say(f"{rejected} rows are rejects; see {options.work.rejects}. Nothing was written.")
                 say("Correct the source or the mapping, or leave them behind with --accept-rejects.")
                 return REJECTS
-            journal.put(mapping=mapping.digest, target=target.identity, reading=json.dumps(reading))
+            journal.put(mapping=mapping.digest, reading=json.dumps(reading))
             return _write(options, contents, mapping, journal, target, resumed=False)
 
 

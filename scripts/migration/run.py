@@ -30,7 +30,7 @@ THREADS = 16
 _SINGLE_ROWS = 8
 """Rows that one thread puts one after the other before it takes more."""
 
-_BATCHED: tuple[Table, ...] = ("reports", "embeddings")
+_BATCHED: frozenset[Table] = frozenset({"reports", "embeddings"})
 _FINISHED = "finished"
 
 
@@ -67,17 +67,28 @@ class Run:
         self._puts = ConditionalPuts(target.writer, target.reader, self.caller)
         self.batches = Batches(target.writer, self._puts, self.caller)
         self._registry = Registry(journal, self._puts, target.reader, mapping.source)
-        self._empty: frozenset[Table] = frozenset()
+        self._batched: frozenset[Table] = frozenset()
+        self._refilled: frozenset[str] = frozenset()
+        """Tables that were empty when the migration began: what earlier runs wrote there was not deleted row by row."""
 
     def write(self, *, resumed: bool) -> None:
         """Write every accepted row that is not acknowledged yet. Raises MigrationError; `resume` goes on then."""
         with self._lock.held():
             self._registry.check()
-            self._empty = frozenset(table for table in _BATCHED if not resumed and self._target.is_empty(table))
-            self._journal.put(phase="writing")
+            self._look_at_tables(resumed=resumed)
             self._write_all()
             self._discard(resumed=resumed)
             self._journal.put(phase=_FINISHED)
+
+    def _look_at_tables(self, *, resumed: bool) -> None:
+        """Only `apply` may take a table for empty; that one was, `resume` has to know as well."""
+        if resumed:
+            self._refilled = frozenset((self._journal.get("refilled") or "").split())
+            return
+        empty = frozenset(table for table in self._target.tables if self._target.is_empty(table))
+        self._batched = empty & _BATCHED
+        self._refilled = frozenset(empty)
+        self._journal.put(phase="writing", refilled=" ".join(sorted(empty)))
 
     def _write_all(self) -> None:
         acknowledgements = Acknowledgements(self._journal.another())
@@ -109,7 +120,7 @@ class Run:
         window: Window[Numbered] = Window()
         arriving = ((row.partition, row.size, (number, row)) for number, row in self._waiting(names, progress))
         for chunk in chunked(window.interleaved(arriving), self._rows_at_once, MOST_BYTES):
-            writers.submit(self._way(chunk[0][1].table), chunk)
+            writers.submit(self._way(chunk), chunk)
 
     def _waiting(self, names: Sequence[str], progress: Progress) -> Iterator[Numbered]:
         """The rows that are not acknowledged."""
@@ -121,17 +132,23 @@ class Run:
                 else:
                     yield number, self._registry.complete(row) if row.table == "users" else row
 
-    def _way(self, table: Table) -> Write:
-        if table not in self._empty:
-            return look_and_put(self._puts)
+    def _way(self, chunk: Sequence[Numbered]) -> Write:
+        table = chunk[0][1].table
+        if table not in self._batched:
+            return look_and_put(self._puts, self._once_there(table, chunk))
         if not self._pace.batches:
             return put_each(self._puts)
         name = self._target.tables[table]
         return lambda rows: self.batches.write(name, rows)
 
+    def _once_there(self, table: Table, chunk: Sequence[Numbered]) -> frozenset[bytes]:
+        if table in self._refilled:
+            return frozenset()
+        return frozenset(row.key_bytes for _, row in chunk if self._journal.was_there(row.key_bytes))
+
     @property
     def _rows_at_once(self) -> int:
-        return MOST_ITEMS if self._pace.batches or not self._empty else _SINGLE_ROWS
+        return MOST_ITEMS if self._pace.batches or not self._batched else _SINGLE_ROWS
 
     def _discard(self, *, resumed: bool) -> None:
         """A resumed run cannot tell what an earlier one wrote just before it died from what was there before."""

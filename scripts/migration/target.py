@@ -18,6 +18,7 @@ from scripts.local.cloud import read_outputs
 from scripts.local.folder import LocalFolder
 from scripts.local.template import Template
 from scripts.migration.failure import MigrationError
+from scripts.migration.lock import LOCK_ID
 from scripts.migration.rules import Table
 from shared import __version__
 from shared.config import ConfigurationError, Settings
@@ -72,19 +73,19 @@ class Target:
         return ObjectStore(self.settings) if self.settings.environ.get("SIMILARITY_BUCKET") else None
 
     def is_empty(self, table: Table) -> bool:
-        """Whether the table has no row at all now. Raises MigrationError where it cannot be read."""
+        """Whether the table has no row now but the lock of a migration. Raises MigrationError."""
         position: dict[str, Any] = {}
         while True:
-            page = self._scan_one(table, position)
-            if page["Items"]:
+            page = self._scan(table, position)
+            if any(item.get("user_id") != {"S": LOCK_ID} for item in page["Items"]):
                 return False
             if "LastEvaluatedKey" not in page:
                 return True
             position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def _scan_one(self, table: Table, position: dict[str, Any]) -> Mapping[str, Any]:
+    def _scan(self, table: Table, position: dict[str, Any]) -> Mapping[str, Any]:
         try:
-            return self.reader.client.scan(TableName=self.tables[table], Limit=1, ConsistentRead=True, **position)
+            return self.reader.client.scan(TableName=self.tables[table], Limit=2, ConsistentRead=True, **position)
         except (BotoCoreError, ClientError) as error:
             raise MigrationError(f"The table {self.tables[table]} cannot be read. {explain(error)}") from error
 

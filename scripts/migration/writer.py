@@ -11,6 +11,7 @@ from scripts.migration.failure import MigrationError
 from scripts.migration.journal import Journal, Outcome
 from scripts.migration.puts import ConditionalPuts
 from scripts.migration.target_rows import TargetRow
+from shared.database.attributes import Row
 
 Numbered = tuple[int, TargetRow]
 Write = Callable[[Sequence[TargetRow]], list[Outcome | None]]
@@ -156,15 +157,18 @@ def put_each(puts: ConditionalPuts) -> Write:
     return write
 
 
-def look_and_put(puts: ConditionalPuts) -> Write:
-    """Read the rows that are there, then put those that are not: what is there already costs no write."""
+def look_and_put(puts: ConditionalPuts, once_there: frozenset[bytes]) -> Write:
+    """Read the rows that are there, then put those that are not: what is there already costs no write.
+
+    A row that was `once_there` (its key) and is not any more has been deleted, and stays so.
+    """
 
     def write(rows: Sequence[TargetRow]) -> list[Outcome | None]:
         try:
             existing = puts.existing(rows)
         except GaveUp:
             return [None] * len(rows)
-        return [_put_beside(puts, row, existing) for row in rows]
+        return [_put_beside(puts, row, existing, once_there) for row in rows]
 
     return write
 
@@ -191,10 +195,12 @@ def _put(puts: ConditionalPuts, row: TargetRow) -> Outcome | None:
         return None
 
 
-def _put_beside(puts: ConditionalPuts, row: TargetRow, existing: dict[bytes, dict[str, object]]) -> Outcome | None:
+def _put_beside(
+    puts: ConditionalPuts, row: TargetRow, existing: dict[bytes, Row], once_there: frozenset[bytes]
+) -> Outcome | None:
     found = existing.get(row.key_bytes)
     if found is None:
-        return _put(puts, row)
+        return Outcome.KEPT if row.key_bytes in once_there else _put(puts, row)
     try:
         return puts.put_over(row, found)
     except GaveUp:

@@ -106,9 +106,12 @@ class Migration:
     def read(self) -> Findings:
         """Begin anew with a first reading."""
         contents = Contents(ListSource(self.rows), self.mapping)
-        with closing(Journal.create(self.folder.journal)) as journal, closing(Rejects(self.folder.rejects)) as rejects:
+        with closing(self._new_journal()) as journal, closing(Rejects(self.folder.rejects)) as rejects:
             findings = FirstReading(contents, journal, rejects).run()
         return findings
+
+    def _new_journal(self) -> Journal:
+        return Journal.create(self.folder.journal, self.target.identity)
 
     def write(self, *, resumed: bool = False) -> dict[str, int]:
         """Write what was read; how often there was each outcome, over all of the journal."""

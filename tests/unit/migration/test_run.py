@@ -4,12 +4,14 @@ import contextlib
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import boto3
 import pytest
 
 from scripts.migration.failure import MigrationError
+from scripts.migration.journal import Journal
 from scripts.migration.lock import LOCK_ID
 from scripts.migration.run import Pace
 from scripts.migration.target import Target
@@ -111,6 +113,41 @@ def test_what_a_user_changed_or_deleted_since_stays_so(migration: Making) -> Non
     assert EmbeddingRepository.get_embedding("p1", "user-1", "m-1").product == {"mine": True}
     assert "p7" not in {row.product_id for row in EmbeddingRepository.get_embeddings_by_model("user-1", "m-1")}
     assert UserRepository.get_user("user-1").name == "Mine"
+
+
+def test_what_a_user_deleted_since_stays_deleted_though_a_report_leaves_no_trace(
+    migration: Making, target: Target
+) -> None:
+    migration(ROWS).apply()
+    ReportRepository.delete_report("note-1", "user-1")
+    for _ in range(2):  # the second run knows it from the first, the third from both
+        assert migration(ROWS).apply() == {"PRESENT": 120, "KEPT": 1}
+        assert len(table_rows(target, "reports")) == 59
+
+
+def test_rows_are_written_anew_into_tables_that_have_been_emptied(migration: Making, target: Target) -> None:
+    migration({"notes": ROWS["notes"]}).apply()
+    for number in range(60):
+        ReportRepository.delete_report(f"note-{number}", f"user-{number % 3}")
+    assert migration({"notes": ROWS["notes"]}).apply() == {"WRITTEN": 60}
+
+
+def test_so_they_are_by_a_run_that_was_interrupted_and_resumed(migration: Making, target: Target) -> None:
+    made = migration({"notes": ROWS["notes"]})
+    made.apply()
+    for number in range(60):
+        ReportRepository.delete_report(f"note-{number}", f"user-{number % 3}")
+    made.read()
+    with closing(Journal(made.folder.journal)) as journal:
+        journal.put(phase="writing", refilled="reports embeddings")
+    assert made.write(resumed=True) == {"WRITTEN": 60}
+
+
+def test_what_was_written_elsewhere_says_nothing_of_these_tables(migration: Making, target: Target) -> None:
+    migration(ROWS).apply()
+    elsewhere = fresh_target()
+    ReportRepository(elsewhere.reader).create_report(DBReport(user_id="user-9", title="Not empty"))
+    assert Migration(migration(ROWS).folder, elsewhere, ROWS).apply() == {"WRITTEN": 121}
 
 
 def test_a_better_mapping_replaces_what_nobody_has_touched(migration: Making) -> None:
