@@ -18,7 +18,7 @@ _KEY_BYTES = 16
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE rows (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, position TEXT NOT NULL, digest BLOB NOT NULL,
-  model INTEGER);
+  source BLOB NOT NULL, model INTEGER);
 CREATE TABLE owners (owner TEXT, "table" TEXT, rows INTEGER NOT NULL, PRIMARY KEY (owner, "table")) WITHOUT ROWID;
 CREATE TABLE models (number INTEGER PRIMARY KEY, owner TEXT, model_version TEXT, dimension INTEGER NOT NULL,
   first_created TEXT NOT NULL, rows INTEGER NOT NULL, UNIQUE (owner, model_version));
@@ -51,11 +51,12 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """A row that the first reading accepted."""
+    """A row that the first reading accepted: the digest of the item that it makes, and of the row as it was read."""
 
     number: int
     position: str
     digest: bytes
+    source: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,17 @@ class Journal:
         """What was put since `begin` is on disk after this."""
         self._execute("COMMIT")
 
-    def add_row(self, key: bytes, position: str, digest: bytes, model: int | None) -> KnownRow | None:
+    def add_row(self, key: bytes, position: str, digest: bytes, source: bytes, model: int | None) -> KnownRow | None:
         """Note an accepted row; returns the one that has its key already, and notes nothing then."""
         done = self._execute(
-            "INSERT OR IGNORE INTO rows (key, position, digest, model) VALUES (?, ?, ?, ?)",
-            (_short(key), position, digest, model),
+            "INSERT OR IGNORE INTO rows (key, position, digest, source, model) VALUES (?, ?, ?, ?, ?)",
+            (_short(key), position, digest, source, model),
         )
         return None if done.rowcount else self.find_row(key)
 
     def find_row(self, key: bytes) -> KnownRow | None:
-        found = self._execute("SELECT number, position, digest FROM rows WHERE key = ?", (_short(key),)).fetchone()
+        query = "SELECT number, position, digest, source FROM rows WHERE key = ?"
+        found = self._execute(query, (_short(key),)).fetchone()
         return None if found is None else KnownRow(*found)
 
     def count_owners(self, counts: Iterable[tuple[tuple[str, str], int]]) -> None:

@@ -86,26 +86,27 @@ class FirstReading:
         self._journal.begin()
         for name in self._contents.users_first:
             for row in self._contents.rows(name):
-                self.findings.source.add(_digest_of(name, row))
-                self._judge(name, row)
+                digest = _digest_of(name, row)
+                self.findings.source.add(digest)
+                self._judge(name, row, digest)
                 self._tick(1)
         self._flush(0)
         self._models.flush()
         self._journal.commit()
         return self.findings
 
-    def _judge(self, name: str, row: SourceRow | UnreadableRow) -> None:
+    def _judge(self, name: str, row: SourceRow | UnreadableRow, digest: bytes) -> None:
         try:
             if isinstance(row, UnreadableRow):
                 raise Rejection(Code.UNREADABLE_ROW, row.reason)
-            self._accept(name, row, self._contents.transformers[name].transform(row))
+            self._accept(name, row, digest, self._contents.transformers[name].transform(row))
         except Rejection as rejection:
             self._rejects.add(name, row.position, rejection)
 
-    def _accept(self, name: str, row: SourceRow, target: TargetRow) -> None:
+    def _accept(self, name: str, row: SourceRow, digest: bytes, target: TargetRow) -> None:
         model = self._models.number_for(target)
         position = f"{name}\0{row.position}"
-        other = self._journal.add_row(target.key_bytes, position, target.digest, model)
+        other = self._journal.add_row(target.key_bytes, position, target.digest, digest, model)
         if other is None:
             self._count(target, model)
         elif other.digest == target.digest:
@@ -210,9 +211,13 @@ class LaterReading:
         known = self._journal.find_row(target.key_bytes)
         if known is None and self._was_rejected(target):
             return None
-        if known is None or (known.position == f"{name}\0{row.position}" and known.digest != target.digest):
+        if known is None:
             raise changed(row.position)
-        return (known.number, target) if known.position == f"{name}\0{row.position}" else None
+        if known.position != f"{name}\0{row.position}":
+            return None  # it has the key of an earlier row
+        if known.source != _digest_of(name, row):
+            raise changed(row.position)
+        return known.number, target
 
     def _was_rejected(self, target: TargetRow) -> bool:
         """Whether the first reading refused it for its model versions."""

@@ -24,8 +24,8 @@ from scripts.migration.target_rows import TargetRow
 from scripts.migration.writer import Acknowledgements, Numbered, Write, Writers, chunked, look_and_put, put_each
 from shared.similarity.objects import ObjectStore
 
-THREADS = 16
-"""More would wait for Python's interpreter rather than for a store that answers within some milliseconds."""
+THREADS = 8
+"""More wait for Python's interpreter rather than for tables that answer within some milliseconds."""
 
 _SINGLE_ROWS = 8
 """Rows that one thread puts one after the other before it takes more."""

@@ -50,7 +50,7 @@ class TargetOptions:
 class Target:
     """The tables and the bucket of one environment. `connections` is how many calls run at once at most."""
 
-    def __init__(self, settings: Settings, connections: int = 16) -> None:
+    def __init__(self, settings: Settings, connections: int = 8) -> None:
         self.settings = settings
         self.tables: dict[Table, str] = {
             "users": settings.users_table,
@@ -90,7 +90,7 @@ class Target:
             raise MigrationError(f"The table {self.tables[table]} cannot be read. {explain(error)}") from error
 
 
-def open_target(options: TargetOptions, connections: int = 16) -> Target:
+def open_target(options: TargetOptions, connections: int = 8) -> Target:
     """Raises MigrationError. Puts the target's variables into the environment, where the SDK looks for credentials."""
     if options.local:
         variables = _local_variables()
