@@ -3,6 +3,7 @@
 #   request_path (the default)   GET /reports/{report_id} beside the same route in other frameworks
 #   similarity                   search, filters, loading, storing and the matrix beside faiss, usearch and scikit-learn
 #   artifacts                    sizes of what is deployed, and each function's cold start from it
+#   migrate                      how fast migrate.py writes, beside put_item and batch_writer; `migrate memory`: what it holds
 #   capacity                     what every route consumes of DynamoDB, S3 and Lambda, against a DynamoDB on this machine
 set -euo pipefail
 
@@ -10,7 +11,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib/environment.sh"
 
 case "${1:-}" in
-  request_path | similarity | artifacts | capacity)
+  request_path | similarity | artifacts | migrate | capacity)
     what=$1
     shift
     ;;
@@ -18,13 +19,13 @@ case "${1:-}" in
 esac
 
 cd "$K9_ROOT"
-if [[ $what == capacity ]]; then
+if [[ $what == capacity || $what == migrate ]]; then
   # shellcheck source=scripts/lib/engines.sh
   source "$K9_ROOT/scripts/lib/engines.sh"
   ensure_environment .venv dev.txt
   ensure_environment .venv-store store.txt
   ensure_engines
-  PYTHONPATH="$K9_ROOT:$K9_ROOT/src" exec .venv/bin/python -m benchmarks.capacity "$@"
+  PYTHONPATH="$K9_ROOT:$K9_ROOT/src" exec .venv/bin/python -m "benchmarks.$what" "$@"
 fi
 
 if [[ $what == artifacts ]]; then

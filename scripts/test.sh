@@ -11,6 +11,7 @@ ensure_environment .venv dev.txt
 ensure_environment .venv-store store.txt
 ensure_environment .venv-template template.txt
 ensure_engines
+ensure_postgresql
 
 cd "$K9_ROOT"
 if [[ $# -gt 0 ]]; then

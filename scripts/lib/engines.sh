@@ -1,16 +1,29 @@
 # shellcheck shell=bash
-# Sourced after environment.sh: the strict DynamoDB engine of the contract tests, a binary from the npm registry.
+# Sourced after environment.sh: the servers that tests start. From the npm registry a strict DynamoDB engine, a binary, and
+# one that speaks CouchDB's protocol; PostgreSQL as the system has it.
 
 ensure_engines() {
   local folder="$K9_ROOT/.tools" lock="$K9_ROOT/requirements/engines/package-lock.json"
   if cmp -s "$lock" "$folder/.installed"; then
     return
   fi
-  command -v npm >/dev/null || _fail "the contract tests need npm (Node.js 18 or newer), which is not on the PATH."
+  command -v npm >/dev/null || _fail "the tests need npm (Node.js 18 or newer), which is not on the PATH."
   echo "Installing requirements/engines into .tools ..." >&2
   mkdir -p "$folder"
   cp "$K9_ROOT"/requirements/engines/package*.json "$folder/"
   npm ci --prefix "$folder" --no-audit --no-fund --silent >&2 ||
     _fail "the engines could not be installed (see above). They exist for Linux on x86-64 alone."
   cp "$lock" "$folder/.installed"
+}
+
+ensure_postgresql() {
+  if command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
+    return
+  fi
+  [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null ||
+    _fail "the tests of the migration need PostgreSQL (initdb and pg_ctl): on Debian, apt-get install postgresql."
+  echo "Installing PostgreSQL ..." >&2
+  apt-get update -qq >&2 &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >&2 ||
+    _fail "PostgreSQL could not be installed (see above)."
 }
