@@ -20,10 +20,12 @@ ensure_postgresql() {
   if command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
     return
   fi
-  [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null ||
+  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
     _fail "the tests of the migration need PostgreSQL (initdb and pg_ctl): on Debian, apt-get install postgresql."
+  fi
   echo "Installing PostgreSQL ..." >&2
-  apt-get update -qq >&2 &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >&2 ||
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >&2
+  then
     _fail "PostgreSQL could not be installed (see above)."
+  fi
 }
