@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 
 from scripts.local.folder import PROJECT
-from tests.support.engines import free_port
+from scripts.local.ports import free_port
 
 _COUCHDB_SCRIPT = Path(__file__).parent / "couchdb_server.js"
 _DEBIAN_BINARIES = Path("/usr/lib/postgresql")
