@@ -4,50 +4,32 @@ Every value is a text; what it stands for, the mapping says.
 """
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TextIO
 
 from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
-from scripts.migration.sources.text_files import found_files, opened
+from scripts.migration.sources.text_files import Rows, TextFiles, found_files, opened
 from scripts.migration.sources.unchanged import FileState
 
 _ENDINGS = (".csv",)
 _LONGEST_FIELD = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class CsvFiles:
-    files: dict[str, FileState]
-
-    def collections(self) -> list[str]:
-        return list(self.files)
-
-    def rows(self, collection: str) -> Iterator[SourceRow | UnreadableRow]:
-        state = self.files.get(collection)
-        if state is None:
-            raise SourceError(f"There is no file of {collection}; there are {', '.join(self.files)}.")
-        with opened(state, newline="") as file:
-            try:
-                yield from _rows(file, state)
-            except csv.Error as error:
-                raise SourceError(f"{state.path} is not CSV: {error}.") from error
-
-    def left_out(self) -> dict[str, int]:
-        return {}
-
-    def close(self) -> None:
-        """Nothing is open between readings."""
-
-
-def open_source(place: str, options: Options) -> CsvFiles:
+def open_source(place: str, options: Options) -> TextFiles:
     """Raises SourceError where there is no such file, or no CSV in the folder."""
     csv.field_size_limit(_LONGEST_FIELD)
-    return CsvFiles(found_files(place, _ENDINGS))
+    return TextFiles(found_files(place, _ENDINGS), _read)
 
 
-def _rows(file: TextIO, state: FileState) -> Iterator[SourceRow | UnreadableRow]:
+def _read(state: FileState) -> Rows:
+    with opened(state, newline="") as file:
+        try:
+            yield from _rows(file, state)
+        except csv.Error as error:
+            raise SourceError(f"{state.path} is not CSV: {error}.") from error
+
+
+def _rows(file: TextIO, state: FileState) -> Rows:
     reader = csv.reader(file, strict=True)
     names = next(reader, [])
     if not names or len(set(names)) < len(names) or "" in names:

@@ -1,11 +1,8 @@
 """NDJSON (JSON Lines): a row a line. A file is a collection, a folder has one in each of its files."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from scripts.migration.sources.options import Options
 from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
-from scripts.migration.sources.text_files import found_files, opened
+from scripts.migration.sources.text_files import Rows, TextFiles, found_files, opened
 from scripts.migration.sources.unchanged import FileState
 from shared.models import json_text
 
@@ -14,36 +11,20 @@ _MOST = 64 * 1024 * 1024
 """Characters of one line; what is longer is taken for a file that has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class NdjsonFiles:
-    files: dict[str, FileState]
-
-    def collections(self) -> list[str]:
-        return list(self.files)
-
-    def rows(self, collection: str) -> Iterator[SourceRow | UnreadableRow]:
-        state = self.files.get(collection)
-        if state is None:
-            raise SourceError(f"There is no file of {collection}; there are {', '.join(self.files)}.")
-        with opened(state, newline="\n") as file:
-            number = 0
-            while line := file.readline(_MOST):
-                number += 1
-                if len(line) == _MOST:
-                    raise SourceError(f"{state.path}, line {number}, is longer than 64 million characters.")
-                if line.strip():
-                    yield _row(f"{state.path.name}:{number}", line)
-
-    def left_out(self) -> dict[str, int]:
-        return {}
-
-    def close(self) -> None:
-        """Nothing is open between readings."""
-
-
-def open_source(place: str, options: Options) -> NdjsonFiles:
+def open_source(place: str, options: Options) -> TextFiles:
     """Raises SourceError where there is no such file, or no NDJSON in the folder."""
-    return NdjsonFiles(found_files(place, _ENDINGS))
+    return TextFiles(found_files(place, _ENDINGS), _read)
+
+
+def _read(state: FileState) -> Rows:
+    with opened(state, newline="\n") as file:
+        number = 0
+        while line := file.readline(_MOST):
+            number += 1
+            if len(line) == _MOST:
+                raise SourceError(f"{state.path}, line {number}, is longer than 64 million characters.")
+            if line.strip():
+                yield _row(f"{state.path.name}:{number}", line)
 
 
 def _row(position: str, line: str) -> SourceRow | UnreadableRow:

@@ -1,15 +1,41 @@
 """Files of text, as they are or compressed with gzip, alone or all those of a folder."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from scripts.migration.sources.source import SourceError
+from scripts.migration.sources.source import SourceError, SourceRow, UnreadableRow
 from scripts.migration.sources.unchanged import FileState
 
 _GZIP = ".gz"
+
+Rows = Iterator[SourceRow | UnreadableRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TextFiles:
+    """A source whose collections are files; `read` gives the rows of one."""
+
+    files: dict[str, FileState]
+    read: Callable[[FileState], Rows]
+
+    def collections(self) -> list[str]:
+        return list(self.files)
+
+    def rows(self, collection: str) -> Rows:
+        state = self.files.get(collection)
+        if state is None:
+            raise SourceError(f"There is no file of {collection}; there are {', '.join(self.files)}.")
+        yield from self.read(state)
+
+    def left_out(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        """Nothing is open between readings."""
 
 
 def found_files(place: str, endings: tuple[str, ...]) -> dict[str, FileState]:
