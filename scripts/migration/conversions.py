@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from scripts.migration.failure import Code
-from scripts.migration.forms import read_time
+from scripts.migration.forms import read_day, read_time
 from scripts.migration.rules import FieldRule, Type
 from shared.models import json_text
 from shared.models.fields import timestamp
@@ -38,7 +38,7 @@ def converter(type_: Type, rule: FieldRule) -> Callable[[Any], Any]:
     if type_ == "timestamp":
         return lambda value: timestamp(read_time(value, forms, rule.zone))
     if type_ == "date":
-        return lambda value: read_time(value, forms, rule.zone).date().isoformat()
+        return lambda value: read_day(value, forms, rule.zone).isoformat()
     if type_ == "vector":
         return lambda value: _vector(value, forms)
     if type_ == "set":

@@ -71,11 +71,18 @@ class _Field:
         """The first source field that the row has a value for; null is none, but in an object's member."""
         if not self._rule.sources:
             return "value", self._rule.value
-        for source in self._rule.sources:
-            value = _lookup(values, source)
-            if not (value is _ABSENT or value is None or (value == "" and self._empty_is_missing)):
-                return source, value
-        return self._rule.sources[0], _ABSENT
+        found = [(source, _lookup(values, source)) for source in self._rule.sources]
+        present = [(source, value) for source, value in found if self._is_value(value)]
+        if not present:
+            return self._rule.sources[0], _ABSENT
+        first, value = present[0]
+        for source, other in present[1:]:
+            if not _is_same(value, other):
+                raise Rejection(Code.CONFLICTING_FIELDS, f"has another value than {first}", source, other)
+        return first, value
+
+    def _is_value(self, value: Any) -> bool:
+        return not (value is _ABSENT or value is None or (value == "" and self._empty_is_missing))
 
     def _missing(self, values: Mapping[str, Any]) -> Any:
         is_null = any(_lookup(values, source) is None for source in self._rule.sources)
@@ -98,6 +105,11 @@ class _Known:
                 yield from self.unknown(value, f"{path}.")
             else:
                 yield path, value
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Python takes true for 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _sources(rule: FieldRule) -> Iterator[str]:

@@ -83,5 +83,10 @@ def test_a_packed_vector_that_does_not_fit_is_refused(value: Any) -> None:
         converter("vector", rule(form="float32"))(value)
 
 
-def test_a_date_may_be_made_of_a_time() -> None:
-    assert converter("date", rule(form=["iso"]))("2021-03-04T23:30:00-02:00") == "2021-03-05"
+@pytest.mark.parametrize("time", ["2021-03-04T23:30:00-02:00", "2021-03-04T00:30:00+02:00", "2021-03-04T12:00:00Z"])
+def test_a_time_is_of_the_day_that_it_names_itself(time: str) -> None:
+    assert converter("date", rule(form=["iso"]))(time) == "2021-03-04"
+
+
+def test_a_local_time_is_of_the_day_in_its_zone() -> None:
+    assert converter("date", rule(form=["iso-local"], zone="Asia/Tokyo"))("2021-03-04T00:30:00") == "2021-03-04"

@@ -207,6 +207,15 @@ def test_an_empty_text_is_missing_only_where_the_mapping_says_so() -> None:
     assert refused("notes", note(1, title="")).code is Code.BAD_VALUE
 
 
+def test_several_fields_that_one_is_made_of_must_agree() -> None:
+    text = MAPPING.replace("title: title", "title: [headline, title]")
+    assert transformed("notes", note(1, headline=None), text).attributes["title"] == "Note 1"
+    assert transformed("notes", note(1, headline="Note 1"), text).attributes["title"] == "Note 1"
+    rejection = refused("notes", note(1, headline="Other"), text)
+    assert (rejection.code, rejection.field) == (Code.CONFLICTING_FIELDS, "title")
+    assert refused("notes", note(1, headline=1, title=True), text).code is Code.CONFLICTING_FIELDS
+
+
 def test_the_write_is_signed_alike_in_every_run() -> None:
     write = transformed("notes", note(1)).write
     assert write == transformed("notes", note(1, title="Other")).write != WriteId()
