@@ -43,15 +43,17 @@ def converter(type_: Type, rule: FieldRule) -> Callable[[Any], Any]:
         return lambda value: _vector(value, forms)
     if type_ == "set":
         return lambda value: _set(value, rule.separator)
-    return {"text": _text, "integer": _integer, "number": _number, "boolean": _boolean, "json": _json}[type_]
+    return {"text": as_text, "integer": _integer, "number": _number, "boolean": _boolean, "json": _json}[type_]
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Whole numbers are texts as well: many a database has them for ids."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(_integer(value))
     raise ValueError(f"is {_kind(value)}, and not a text")
 
 
@@ -113,7 +115,7 @@ def _set(value: Any, separator: str | None) -> set[str]:
         value = _json(value)
     if not isinstance(value, list):
         raise ValueError(f"is {_kind(value)}, and not a list of texts")
-    return {_text(member) for member in value}
+    return {as_text(member) for member in value}
 
 
 def _vector(value: Any, forms: tuple[str, ...]) -> list[float] | Vector:

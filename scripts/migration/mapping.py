@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
 from scripts.migration.failure import MigrationError
 from scripts.migration.rules import Collection, Part, Texts
@@ -37,13 +37,15 @@ class Mapping(Part):
     """What the source itself is told beside its address (`sources.options`)."""
 
     _folder: Path = Path()
+    _lookup_files: dict[str, bytes] = PrivateAttr(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """SHA-256 of what the mapping and its lookup files say, in hex; neither layout nor comments count."""
-        digest = hashlib.sha256(self.model_dump_json().encode())
-        for path in self._lookup_files():
-            digest.update(path.read_bytes())
+        stated = repr(self.model_dump(exclude_unset=True))
+        digest = hashlib.sha256(stated.encode("utf-8", "surrogatepass"))
+        for owner in (collection.owner for collection in self.collections.values()):
+            digest.update(self.lookup_file(owner.lookup.file) if owner.lookup else b"")
         return digest.hexdigest()
 
     @property
@@ -51,9 +53,15 @@ class Mapping(Part):
         """Where files that it names are looked for."""
         return self._folder
 
-    def _lookup_files(self) -> list[Path]:
-        owners = [collection.owner for collection in self.collections.values()]
-        return [self._folder / owner.lookup.file for owner in owners if owner.lookup]
+    def lookup_file(self, name: str) -> bytes:
+        """What a lookup file holds, read once: the digest is of what the owners were taken from."""
+        path = self._folder / name
+        if name not in self._lookup_files:
+            try:
+                self._lookup_files[name] = path.read_bytes()
+            except OSError as error:
+                raise MigrationError(f"The lookup file {path} cannot be read ({error}).") from error
+        return self._lookup_files[name]
 
     def collection(self, name: str) -> Collection | None:
         """What to do with a collection of this name; None where it is to be ignored.

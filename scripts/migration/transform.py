@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.migration.extraction import Extractor
+from scripts.migration.conversions import as_text
+from scripts.migration.extraction import ABSENT, Extractor, value_at
 from scripts.migration.failure import Code, Rejection
 from scripts.migration.mapping import Mapping as RowMapping
 from scripts.migration.owners import owner_finder
@@ -82,10 +83,12 @@ class Transformer:
 
     def _key(self, values: Mapping[str, Any]) -> Iterator[str]:
         for name in self._collection.key_fields:
-            value = values.get(name)
-            if value is None or value == "" or isinstance(value, list | dict):
-                raise Rejection(Code.MISSING_FIELD, "is the row's key, and has no value", name, value)
-            yield str(value)
+            value = value_at(values, name)
+            if value is ABSENT or value is None or value == "":
+                raise Rejection(Code.MISSING_FIELD, "is the row's key, and has no value", name)
+            if isinstance(value, list | dict):
+                raise Rejection(Code.MISSING_FIELD, "is the row's key, and no single value", name, value)
+            yield _key_text(value)
 
     def _checked(self, model: type[BaseModel], fields: dict[str, Any]) -> Any:
         try:
@@ -111,6 +114,14 @@ class Transformer:
         """The field as the source calls it, where one field is where it comes from."""
         rule = self._collection.fields.get(name)
         return rule.sources[0] if rule and rule.sources else name
+
+
+def _key_text(value: Any) -> str:
+    """A whole number is the same key however a database writes it."""
+    try:
+        return as_text(value)
+    except ValueError:
+        return str(value)
 
 
 def _code(name: str, reason: str) -> Code:

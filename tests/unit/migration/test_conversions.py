@@ -21,6 +21,7 @@ def rule(**stated: Any) -> FieldRule:
     [
         ("text", "", ""),
         ("text", 17, "17"),
+        ("text", Decimal("17.0"), "17"),
         ("integer", "17", 17),
         ("integer", Decimal("17.0"), 17),
         ("integer", 17.0, 17),
@@ -50,6 +51,7 @@ def test_a_value_of_the_type_is_made(type_: Type, value: Any, made: Any) -> None
 @pytest.mark.parametrize(
     ("type_", "value"),
     [
+        ("text", Decimal("1.5")), ("text", Decimal("NaN")), ("text", Decimal("1E+999")),
         ("text", True), ("text", 1.5), ("text", None), ("text", b"a"), ("text", ["a"]),
         ("integer", "1.5"), ("integer", float("nan")), ("integer", True), ("integer", Decimal("1E+50")),
         ("number", "twelve"), ("number", None), ("number", "0x10"),

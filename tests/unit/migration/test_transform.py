@@ -216,6 +216,24 @@ def test_several_fields_that_one_is_made_of_must_agree() -> None:
     assert refused("notes", note(1, headline=1, title=True), text).code is Code.CONFLICTING_FIELDS
 
 
+def test_a_null_parent_is_a_missing_value_and_no_unknown_field() -> None:
+    text = MAPPING.replace("title: title", "title: {from: meta.title, default: Untitled}").replace(
+        "author: author", "author: title"
+    )
+    assert transformed("notes", note(1, meta=None), text).attributes["title"] == "Untitled"
+    assert refused("notes", note(1, meta=3), text).code is Code.UNKNOWN_FIELD
+
+
+def test_a_key_may_be_within_another_field_and_a_whole_decimal() -> None:
+    text = MAPPING.replace("      id: {from: id, keep: true}\n", "").replace(
+        "  notes:\n", "  notes:\n    key: [meta.id, id]\n"
+    )
+    ids = {transformed("notes", note(1, meta={"id": value}), text).key["id"] for value in (7, Decimal("7.0"), "7")}
+    assert len(ids) == 1
+    assert refused("notes", note(1, meta={}), text).code is Code.MISSING_FIELD
+    assert refused("notes", note(1), text).field == "meta.id"
+
+
 def test_the_write_is_signed_alike_in_every_run() -> None:
     write = transformed("notes", note(1)).write
     assert write == transformed("notes", note(1, title="Other")).write != WriteId()
