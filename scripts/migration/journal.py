@@ -190,6 +190,10 @@ class Journal:
         """Owner, table and accepted rows, by owner."""
         yield from self._execute('SELECT owner, "table", rows FROM owners ORDER BY owner, "table"')
 
+    def owner_count(self) -> int:
+        found: tuple[int] = self._execute("SELECT count(DISTINCT owner) FROM owners").fetchone()
+        return found[0]
+
     def acknowledge(self, outcomes: Iterable[tuple[int, Outcome]]) -> None:
         """Commit what became of rows."""
         self.begin()

@@ -30,7 +30,6 @@ class Findings:
     bytes: Counter[str] = field(default_factory=Counter)
     write_units: int = 0
     identical: int = 0
-    ignored: Counter[str] = field(default_factory=Counter)
 
 
 class Contents:

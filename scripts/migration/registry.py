@@ -48,13 +48,13 @@ class Registry:
             else:
                 self._add_missing(owner, models, row)
 
-    def missing(self) -> int:
-        """How many entries the owners' rows lack."""
-        return sum(
-            model.model_version not in (row or {}).get(REGISTRY, {})
-            for (_, models), row in self._owners()
-            for model in models
-        )
+    def settled(self) -> Iterator[tuple[Model, int | None]]:
+        """Every model version of the source, and its dimension in the target; None where the owner's row lacks it."""
+        for (_, models), row in self._owners():
+            registry = (row or {}).get(REGISTRY, {})
+            for model in models:
+                entry = registry.get(model.model_version)
+                yield model, None if entry is None else int(entry["dimension"])
 
     def complete(self, row: TargetRow) -> TargetRow:
         """A user's row with the model versions that the source has embeddings of."""
