@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 20
+_ELSEWHERE = ("AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _VARIABLES: dict[Table, str] = {
     "users": "DYNAMODB_USERS_TABLE",
     "reports": "DYNAMODB_REPORTS_TABLE",
@@ -126,6 +127,12 @@ def _local_variables() -> dict[str, str]:
 
 def _cloud_variables(options: TargetOptions) -> dict[str, str]:
     """Credentials stay the caller's own."""
+    leading = [name for name in _ELSEWHERE if os.environ.get(name)]
+    if leading:
+        raise MigrationError(
+            f"--environment is one on AWS, but this shell leads elsewhere with {', '.join(leading)}, as one with the "
+            "laptop stack's variables does: unset these, or leave --environment out."
+        )
     names = {table.name.split("-")[1]: table.name for table in Template.load().tables(options.environment or "")}
     variables = {variable: names[table] for table, variable in _VARIABLES.items()}
     if options.profile:

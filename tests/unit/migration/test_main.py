@@ -337,6 +337,13 @@ def test_an_environment_on_aws_is_known_by_its_name(monkeypatch: pytest.MonkeyPa
     assert (made.settings.region, made.settings.similarity_bucket) == ("eu-central-1", "mine")
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_ENDPOINT_URL"])
+def test_a_shell_that_leads_to_the_laptop_is_not_taken_for_aws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:4566")
+    with pytest.raises(MigrationError, match=f"{name}.*unset"):
+        open_target(TargetOptions(environment="prod", region="eu-central-1", bucket="mine"))
+
+
 def test_without_a_word_on_where_to_it_says_what_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in function_environment():
         monkeypatch.delenv(name, raising=False)
