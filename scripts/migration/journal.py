@@ -6,14 +6,14 @@ SQLite, so that what was committed is on disk (`synchronous=FULL`) and memory st
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 from scripts.migration.failure import MigrationError
 
-_FORMAT = "1"
+_FORMAT = "2"
 _KEY_BYTES = 16
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -23,13 +23,19 @@ CREATE TABLE owners (owner TEXT, "table" TEXT, rows INTEGER NOT NULL, PRIMARY KE
 CREATE TABLE models (number INTEGER PRIMARY KEY, owner TEXT, model_version TEXT, dimension INTEGER NOT NULL,
   first_created TEXT NOT NULL, rows INTEGER NOT NULL, UNIQUE (owner, model_version));
 CREATE TABLE acknowledged (number INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
-CREATE TABLE earlier (key BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE earlier (key BLOB PRIMARY KEY, written INTEGER NOT NULL) WITHOUT ROWID;
 """
 _CARRY_OVER = """
-INSERT OR IGNORE INTO earlier SELECT key FROM before.earlier;
-INSERT OR IGNORE INTO earlier SELECT key FROM before.rows JOIN before.acknowledged USING (number) WHERE outcome <= 3;
+INSERT INTO earlier SELECT key, written FROM before.earlier;
+INSERT INTO earlier SELECT key, outcome <> 2 FROM before.rows JOIN before.acknowledged USING (number) WHERE outcome <= 3
+  ON CONFLICT DO UPDATE SET written = max(written, excluded.written);
+INSERT INTO meta SELECT 'before', value FROM before.meta WHERE name = 'phase';
 """
-"""Outcomes up to REPLACED: the row was in the table then, as this migration has it."""
+"""Outcomes up to REPLACED: the row was in the table then, as this migration has it. A PRESENT one may be another's."""
+
+_MODELS = "SELECT owner, model_version, dimension, first_created, rows FROM models"
+_NEW = "SELECT model FROM rows WHERE key NOT IN (SELECT key FROM earlier) AND model IS NOT NULL"
+_FOUND = "SELECT model FROM rows JOIN acknowledged USING (number) WHERE outcome <= 3 AND model IS NOT NULL"
 
 
 class Outcome(IntEnum):
@@ -74,18 +80,22 @@ class Journal:
     """One connection to the work file. Another thread opens one of its own."""
 
     def __init__(self, path: Path) -> None:
-        """Raises MigrationError for a file that is no work file, or one of another release."""
+        """Raises MigrationError for a file that is no work file, or one of another release.
+
+        So does whatever reads or writes it, where the disk is full or the file is damaged.
+        """
         self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        with _told(path):
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._execute("PRAGMA journal_mode = WAL")
-            self._execute("PRAGMA synchronous = FULL")
-            self._execute("PRAGMA cache_size = -32000")
-            stated = self.get("format")
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -32000"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            stated = self._stated_format()
         except sqlite3.DatabaseError as error:
             self.close()
             raise MigrationError(f"{path} is no work file of a migration: give another folder with --work.") from error
         if stated != _FORMAT:
+            self.close()
             raise MigrationError(f"{path} is of another release of K9 API: finish it with that one, or remove it.")
 
     @classmethod
@@ -94,15 +104,20 @@ class Journal:
         partial = path.with_name(f"{path.name}.partial")
         partial.unlink(missing_ok=True)
         partial.touch(mode=0o600)
-        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
+        with _told(path), closing(sqlite3.connect(partial, isolation_level=None)) as connection:
             connection.executescript(_TABLES)
             connection.execute("INSERT INTO meta VALUES ('format', ?), ('target', ?)", (_FORMAT, target))
             if path.exists():
+                cls(path).close()  # it is of this format
                 _carry_over(connection, path, target)
         for stale in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             stale.unlink(missing_ok=True)
         partial.replace(path)
         return cls(path)
+
+    def _stated_format(self) -> str | None:
+        found = self._connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        return None if found is None else str(found[0])
 
     def another(self) -> "Journal":
         return Journal(self._path)
@@ -114,7 +129,7 @@ class Journal:
     def put(self, **values: str) -> None:
         """All of these or, where the process is killed, none."""
         self.begin()
-        self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        self._execute_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
         self.commit()
 
     def begin(self) -> None:
@@ -138,7 +153,7 @@ class Journal:
         return None if found is None else KnownRow(*found)
 
     def count_owners(self, counts: Iterable[tuple[tuple[str, str], int]]) -> None:
-        self._connection.executemany(
+        self._execute_many(
             "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
             ((owner, table, rows) for (owner, table), rows in counts),
         )
@@ -149,6 +164,12 @@ class Journal:
             "SELECT number, dimension FROM models WHERE owner = ? AND model_version = ?", (owner, model_version)
         ).fetchone()
         return found
+
+    def first_position(self, model: int) -> str | None:
+        """Where the first row of a model version stands in the source; None where only its owner's row names it."""
+        query = "SELECT position FROM rows WHERE model = ? ORDER BY number LIMIT 1"
+        found = self._execute(query, (model,)).fetchone()
+        return None if found is None else str(found[0])
 
     def model_count(self, owner: str) -> int:
         found: tuple[int] = self._execute("SELECT count(*) FROM models WHERE owner = ?", (owner,)).fetchone()
@@ -163,20 +184,29 @@ class Journal:
 
     def count_models(self, counts: Iterable[tuple[int, tuple[int, str]]]) -> None:
         """Add rows to models, with the time at which the oldest of them was created."""
-        self._connection.executemany(
+        self._execute_many(
             "UPDATE models SET rows = rows + ?, first_created = min(first_created, ?) WHERE number = ?",
             ((rows, first, number) for number, (rows, first) in counts),
         )
 
     def models(self) -> Iterator[Model]:
         """Every model version, by owner."""
-        query = "SELECT owner, model_version, dimension, first_created, rows FROM models ORDER BY owner, model_version"
-        for row in self._execute(query):
-            yield Model(*row)
+        return self._models("")
+
+    def new_models(self) -> Iterator[Model]:
+        """Those of which a row is to be written that no earlier run has met; or that a user's row alone names."""
+        return self._models(f"WHERE number IN ({_NEW}) OR rows = 0")
+
+    def found_models(self) -> Iterator[Model]:
+        """Those of which a row is in the table by now, without `new_models`."""
+        return self._models(f"WHERE number IN ({_FOUND}) AND number NOT IN ({_NEW}) AND rows > 0")
 
     def models_of(self, owner: str) -> list[Model]:
-        query = "SELECT owner, model_version, dimension, first_created, rows FROM models WHERE owner = ?"
-        return [Model(*row) for row in self._execute(f"{query} ORDER BY model_version", (owner,))]
+        return [Model(*row) for row in self._execute(f"{_MODELS} WHERE owner = ? ORDER BY model_version", (owner,))]
+
+    def _models(self, condition: str) -> Iterator[Model]:
+        for row in self._execute(f"{_MODELS} {condition} ORDER BY owner, model_version"):
+            yield Model(*row)
 
     def models_with(self, outcome: Outcome) -> list[tuple[str, str]]:
         """The model versions with a row of this outcome: owner and name."""
@@ -197,7 +227,7 @@ class Journal:
     def acknowledge(self, outcomes: Iterable[tuple[int, Outcome]]) -> None:
         """Commit what became of rows."""
         self.begin()
-        self._connection.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?)", outcomes)
+        self._execute_many("INSERT OR REPLACE INTO acknowledged VALUES (?, ?)", outcomes)
         self.commit()
 
     def is_acknowledged(self, number: int) -> bool:
@@ -211,6 +241,16 @@ class Journal:
         """Whether an earlier run has written the row, or found it as it should be."""
         return self._execute("SELECT 1 FROM earlier WHERE key = ?", (_short(key),)).fetchone() is not None
 
+    def was_written(self, key: bytes) -> bool:
+        """Whether an earlier run itself has written the row."""
+        return self._execute("SELECT 1 FROM earlier WHERE key = ? AND written", (_short(key),)).fetchone() is not None
+
+    def note_written(self, keys: Iterable[bytes]) -> None:
+        """Note rows that this run has written though the source has none under their keys."""
+        self.begin()
+        self._execute_many("INSERT OR REPLACE INTO earlier VALUES (?, 1)", ((_short(key),) for key in keys))
+        self.commit()
+
     def row_count(self) -> int:
         found: tuple[int] = self._execute("SELECT count(*) FROM rows").fetchone()
         return found[0]
@@ -219,7 +259,32 @@ class Journal:
         self._connection.close()
 
     def _execute(self, query: str, values: Iterable[object] = ()) -> sqlite3.Cursor:
-        return self._connection.execute(query, tuple(values))
+        try:
+            return self._connection.execute(query, tuple(values))
+        except sqlite3.DatabaseError as error:
+            raise _translated(error, self._path) from error
+
+    def _execute_many(self, query: str, values: Iterable[tuple[object, ...]]) -> None:
+        with _told(self._path):
+            self._connection.executemany(query, values)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _translated(error, path) from error
+
+
+def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    """What the disk or the file has done to it; a wrong statement is a defect, and stays as it is."""
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+        return error
+    return MigrationError(
+        f"The work file {path} cannot be used ({error}). Make room where the disk is full, and resume. If it is "
+        "damaged, remove it and apply anew: rows that are there already are recognised."
+    )
 
 
 def _carry_over(connection: sqlite3.Connection, path: Path, target: str) -> None:
