@@ -47,18 +47,24 @@ class Transformer:
             "embeddings": self._embedding,
         }[collection.into]
 
-    def transform(self, row: SourceRow) -> TargetRow:
-        """Raises Rejection."""
+    def transform(self, row: SourceRow, latest: str | None = None) -> TargetRow:
+        """Raises Rejection; also for a time after `latest`, as the API writes nothing that is older than a row."""
         owner = self._owners.find(row.values)
         fields = {**self._extractor.extract(row.values), "user_id": owner}
         if "created_at" not in fields:
             raise Rejection(
                 Code.MISSING_FIELD, "has no value, and no default in the mapping", self._label("created_at")
             )
+        self._refuse_future(fields, latest)
         target = self._make(fields, row.values)
         if target.size > MAX_ITEM_BYTES:
             raise Rejection(Code.TOO_LARGE, f"makes an item of {target.size} bytes; 400 KB is the most")
         return target
+
+    def _refuse_future(self, fields: Mapping[str, Any], latest: str | None) -> None:
+        for name in ("created_at", "updated_at") if latest else ():
+            if fields.get(name, "") > latest:
+                raise Rejection(Code.BAD_TIME, "is later than a day from now", self._label(name), fields[name])
 
     def _user(self, fields: dict[str, Any], values: Mapping[str, Any]) -> TargetRow:
         user = self._checked(DBUser, fields)
