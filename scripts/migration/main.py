@@ -153,7 +153,7 @@ def _found_target(options: Options) -> Target:
 
 def _first_reading(options: Options, contents: Contents, journal: Journal) -> tuple[Report, int]:
     """What it found, and how many rows are rejects."""
-    with closing(Rejects(options.work.rejects)) as rejects, Progress("reading", None) as progress:
+    with closing(Rejects(options.work.rejects_of(options.verb))) as rejects, Progress("reading", None) as progress:
         findings = FirstReading(contents, journal, rejects, progress.tick).run()
     options.work.write_lines(options.work.owners, reports.owner_counts(journal))
     cost = estimate(findings, options.pace.max_wcu)
@@ -223,7 +223,7 @@ def _show(options: Options, report: Report, status: int) -> int:
     for line in reports.lines(report):
         print(line)
     if status == REJECTS:
-        print(f"The rejects, one by one: {options.work.rejects}")
+        print(f"The rejects, one by one: {options.work.rejects_of(options.verb)}")
     return status
 
 

@@ -34,7 +34,11 @@ class WorkFolder:
 
     @property
     def rejects(self) -> Path:
+        """What the writing left behind, some of it found only then; no other verb touches it."""
         return self.root / "rejects.jsonl"
+
+    def rejects_of(self, verb: str) -> Path:
+        return self.rejects if verb in ("apply", "resume") else self.root / f"rejects-{verb}.jsonl"
 
     @property
     def report(self) -> Path:

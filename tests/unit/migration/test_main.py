@@ -151,6 +151,8 @@ def test_verify_fails_where_another_user_has_the_id(place: Path, target: Target)
     ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
     assert begin("apply") == main(["resume"]) == REJECTS
     assert main(["verify"]) == DIFFERENT
+    begin("plan")
+    assert "key-taken" in (place / ".migration" / "rejects.jsonl").read_text()
 
 
 def test_verify_says_what_the_source_no_longer_has(
