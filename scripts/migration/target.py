@@ -78,7 +78,7 @@ class Target:
             found = self.reader.client.describe_table(TableName=name)["Table"]
         except (BotoCoreError, ClientError) as error:
             raise MigrationError(f"The table {name} cannot be described. {explain(error)}") from error
-        own = found.get("TableId") or f"{found['TableArn']}@{found['CreationDateTime'].timestamp()}"
+        own = found.get("TableId") or f"{found['TableArn']}@{found['CreationDateTime']}"
         return f"{name}:{own}"
 
     def objects(self) -> ObjectStore | None:
