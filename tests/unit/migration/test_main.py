@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from scripts.migration import main as module
@@ -19,6 +20,7 @@ from shared.database import DBReport, ReportRepository
 from tests.support.environment import function_environment
 from tests.support.faults import requests_sent
 from tests.support.migrating import MAPPING, note, table_rows, tables_digest, vector
+from tests.support.tables import create_tables
 
 GOOD = {"notes": [note(n) for n in range(10)], "vectors": [vector(n) for n in range(1, 6)], "people": []}
 
@@ -234,13 +236,20 @@ def test_resume_refuses_what_has_changed(
     elif change == "the mapping":
         (place / "mapping.yaml").write_text(MAPPING.replace("author: author", "author: {value: x}"))
     else:
-        monkeypatch.setenv("DYNAMODB_REPORTS_TABLE", "k9-reports-other")
+        make_anew(target)
     with requests_sent(target.writer) as sent:
         assert main(["resume"]) == FAILED
     assert not sent
     said = capsys.readouterr().err
     assert any(text in said for text in ("has changed since", "not the tables that the run"))
     assert not table_rows(target, "reports")
+
+
+def make_anew(target: Target) -> None:
+    client = boto3.client("dynamodb")
+    for table in target.tables.values():
+        client.delete_table(TableName=table)
+    create_tables(client, "test")
 
 
 @pytest.mark.parametrize("verb", ["resume", "verify", "report"])
