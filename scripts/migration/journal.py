@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from scripts.migration.failure import MigrationError
 
@@ -205,7 +206,7 @@ class Journal:
         return [Model(*row) for row in self._execute(f"{_MODELS} WHERE owner = ? ORDER BY model_version", (owner,))]
 
     def _models(self, condition: str) -> Iterator[Model]:
-        for row in self._execute(f"{_MODELS} {condition} ORDER BY owner, model_version"):
+        for row in self._each(f"{_MODELS} {condition} ORDER BY owner, model_version"):
             yield Model(*row)
 
     def models_with(self, outcome: Outcome) -> list[tuple[str, str]]:
@@ -218,7 +219,7 @@ class Journal:
 
     def owner_counts(self) -> Iterator[tuple[str, str, int]]:
         """Owner, table and accepted rows, by owner."""
-        yield from self._execute('SELECT owner, "table", rows FROM owners ORDER BY owner, "table"')
+        yield from self._each('SELECT owner, "table", rows FROM owners ORDER BY owner, "table"')
 
     def owner_count(self) -> int:
         found: tuple[int] = self._execute("SELECT count(DISTINCT owner) FROM owners").fetchone()
@@ -263,6 +264,10 @@ class Journal:
             return self._connection.execute(query, tuple(values))
         except sqlite3.DatabaseError as error:
             raise _translated(error, self._path) from error
+
+    def _each(self, query: str) -> Iterator[Any]:
+        with _told(self._path):
+            yield from self._connection.execute(query)
 
     def _execute_many(self, query: str, values: Iterable[tuple[object, ...]]) -> None:
         with _told(self._path):

@@ -38,6 +38,9 @@ def main(given: Sequence[str] | None = None) -> int:
     except (MigrationError, SourceError) as error:
         say(f"migrate.py: {error}")
         return FAILED
+    except OSError as error:
+        say(f"migrate.py: {error}. Make room, or see who may write there; then go on with resume, if a run has begun.")
+        return FAILED
 
 
 def _run(options: Options) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -250,6 +251,15 @@ def make_anew(target: Target) -> None:
     for table in target.tables.values():
         client.delete_table(TableName=table)
     create_tables(client, "test")
+
+
+def test_a_full_disk_is_told(place: Path, target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / ".migration").mkdir()
+    (place / ".migration" / "rejects.jsonl").symlink_to("/dev/full")
+    put(place, {**GOOD, "notes": [note(n, title="") for n in range(10)]})
+    with patch.object(Path, "unlink"):
+        assert begin("apply", "--accept-rejects") == FAILED
+    assert "No space left on device. Make room" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["resume", "verify", "report"])
