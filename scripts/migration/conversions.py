@@ -46,6 +46,18 @@ def converter(type_: Type, rule: FieldRule) -> Callable[[Any], Any]:
     return {"text": as_text, "integer": _integer, "number": _number, "boolean": _boolean, "json": _json}[type_]
 
 
+def constant(value: Any, type_: Type, rule: FieldRule, *, is_member: bool) -> Any:
+    """What a mapping states itself, as a value or a default; raises ValueError as a converter does.
+
+    A text in an object's member is itself, and not the JSON text of something. Null stays null where a field can be.
+    """
+    if value is None and (is_member or type_ in ("text", "json")):
+        return None
+    if is_member and type_ == "json" and isinstance(value, str):
+        return value
+    return converter(type_, rule)(value)
+
+
 def as_text(value: Any) -> str:
     """Whole numbers are texts as well: many a database has them for ids."""
     if isinstance(value, str):

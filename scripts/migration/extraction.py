@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.migration.conversions import code_of, converter
+from scripts.migration.conversions import code_of, constant, converter
 from scripts.migration.failure import Code, Rejection
 from scripts.migration.rules import TARGETS, Collection, FieldRule, Type
 
@@ -53,6 +53,9 @@ class _Field:
         }
         self._is_member = is_member
         self._is_object = rule.members is not None or rule.rest
+        stated = rule.default if rule.sources else rule.value
+        self._is_stated = rule.has_default or not (rule.sources or self._is_object)
+        self._stated = constant(stated, type_, rule, is_member=is_member) if self._is_stated else ABSENT
 
     def read(self, values: Mapping[str, Any]) -> Any:
         """The value, or ABSENT. Raises Rejection."""
@@ -61,7 +64,7 @@ class _Field:
             return {name: value for name, value in members.items() if value is not ABSENT}
         source, value = self._found(values)
         if value is ABSENT:
-            return self._rule.default if self._rule.has_default else self._missing(values)
+            return self._stated if self._is_stated else self._missing(values)
         try:
             return self._convert(value)
         except ValueError as error:
@@ -70,7 +73,7 @@ class _Field:
     def _found(self, values: Mapping[str, Any]) -> tuple[str, Any]:
         """The first source field that the row has a value for; null is none, but in an object's member."""
         if not self._rule.sources:
-            return "value", self._rule.value
+            return "value", ABSENT
         found = [(source, value_at(values, source)) for source in self._rule.sources]
         present = [(source, value) for source, value in found if self._is_value(value)]
         if not present:

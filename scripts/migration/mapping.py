@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
+from scripts.migration.conversions import constant
 from scripts.migration.failure import MigrationError
-from scripts.migration.rules import Collection, Part, Texts
+from scripts.migration.rules import TARGETS, Collection, FieldRule, Part, Texts, Type
 from scripts.migration.yaml_lines import Path as YamlPath
 from scripts.migration.yaml_lines import YamlText
 
@@ -113,8 +114,29 @@ def parse_mapping(text: str, path: Path) -> Mapping:
         mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
         raise MigrationError(_explain(error, document)) from error
+    faults = [_fault(place, reason, document) for place, reason in _bad_constants(mapping)]
+    if faults:
+        raise MigrationError("\n".join(faults))
     mapping._folder = path.parent
     return mapping
+
+
+def _bad_constants(mapping: Mapping) -> Iterator[tuple[YamlPath, str]]:
+    """Where values and defaults stand that are not of their field's type, and why not."""
+    for name, collection in mapping.collections.items():
+        for field, rule in collection.fields.items():
+            place = ("collections", name, "fields", field)
+            yield from _faults_of(rule, TARGETS[collection.into][field], place, is_member=False)
+
+
+def _faults_of(rule: FieldRule, type_: Type, place: YamlPath, *, is_member: bool) -> Iterator[tuple[YamlPath, str]]:
+    for name in sorted({"value", "default"} & rule.model_fields_set):
+        try:
+            constant(getattr(rule, name), type_, rule, is_member=is_member)
+        except ValueError as error:
+            yield (*place, name), str(error)
+    for member, inner in (rule.members or {}).items():
+        yield from _faults_of(inner, inner.type or "json", (*place, "members", member), is_member=True)
 
 
 def _explain(error: ValidationError, document: YamlText) -> str:

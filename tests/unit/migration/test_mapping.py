@@ -71,6 +71,23 @@ def test_a_field_may_be_named_in_short() -> None:
         (notes().replace("{field: sub}", "{field: sub, allow_shared: true}"), "reports cannot be shared"),
         (notes().replace("{field: sub}", "{fixed: shared}"), "reports cannot be shared"),
         (MAPPING.replace("{field: sub, any_id: true}", "{fixed: shared}", 1), "users cannot all be the shared"),
+        (
+            notes("title: t\n      created_at: {from: c, default: yesterday}"),
+            "line 9: collections.notes.fields.created_at.default: is not a time in the form iso.",
+        ),
+        (notes("title: t\n      created_at: {from: c, default: 2021-03-04}"), "created_at.default: is not a time"),
+        (notes("title: t\n      created_at: {from: c, default: null}"), "created_at.default: is not a time"),
+        (notes("title: {value: [a]}\n      created_at: c"), "title.value: is a list, and not a text"),
+        (
+            notes("title: t\n      favorites: {from: f, default: 3}\n      created_at: c"),
+            "favorites.default: is a number",
+        ),
+        (
+            notes(
+                "title: t\n      reference: {members: {n: {from: n, type: number, default: x}}}\n      created_at: c"
+            ),
+            "line 9: collections.notes.fields.reference.members.n.default: is a text that is not a number",
+        ),
         (notes(more="collections: {}"), "line 10: collections is there twice"),
         ("- a", "is not a mapping"),
         ("a: [", "is not YAML"),
