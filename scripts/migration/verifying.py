@@ -97,8 +97,9 @@ class Verifier:
                     self._enter_all(done, progress)
             self._enter_all(running, progress)
         self._compare_models()
-        for table in self._target.tables:
-            self.result.surplus.update((row["user_id"], table) for row in self._surplus(table))
+        with Progress("looking for surplus rows", None) as progress:
+            for table in self._target.tables:
+                self.result.surplus.update((row["user_id"], table) for row in self._surplus(table, progress))
         return self.result
 
     def _compare_models(self) -> None:
@@ -113,8 +114,9 @@ class Verifier:
                 self.result.target.add(_model_digest(model, settled))
                 self.result.different_models += settled != model.dimension
 
-    def _surplus(self, table: Table) -> Iterator[Row]:
+    def _surplus(self, table: Table, progress: Progress) -> Iterator[Row]:
         for row in signed_rows(self._target, table):
+            progress.tick(1)
             is_ours = row[CREATED_BY].split(" ")[1:2] == [write_id(table, row, self._source)]
             if is_ours and "deleted_at" not in row and not self._is_known(table, row):
                 yield row
