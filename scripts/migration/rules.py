@@ -33,6 +33,7 @@ TARGETS: dict[Table, dict[str, Type]] = {
         "product_id": "text",
         "model_version": "text",
         "embedding_vector": "vector",
+        "vector_dimension": "integer",
         "product": "json",
         **_COMMON,
     },

@@ -79,7 +79,11 @@ class Transformer:
         return report_row(report, self._write("reports", report.id))
 
     def _embedding(self, fields: dict[str, Any], values: Mapping[str, Any]) -> TargetRow:
+        stated = fields.pop("vector_dimension", None)
         embedding = self._checked(DBProductEmbedding, fields)
+        if stated not in (None, embedding.vector_dimension):
+            reason = f"is not how many components the vector has, which are {embedding.vector_dimension}"
+            raise Rejection(Code.BAD_VECTOR, reason, self._label("vector_dimension"), stated)
         key = (embedding.user_id, embedding.model_version, embedding.product_id)
         return embedding_row(embedding, self._write("embeddings", *key))
 

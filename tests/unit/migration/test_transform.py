@@ -162,6 +162,14 @@ def test_what_cannot_be_stored_is_a_reject_that_says_where(
     assert (rejection.code, rejection.field) == (code, field)
 
 
+def test_a_dimension_that_the_source_states_must_be_that_of_the_vector() -> None:
+    text = MAPPING.replace("embedding_vector: vector\n", "embedding_vector: vector\n      vector_dimension: size\n")
+    assert transformed("vectors", vector(1, size="2"), text).attributes["vector_dimension"] == 2
+    assert transformed("vectors", vector(1), text).attributes["vector_dimension"] == 2
+    rejection = refused("vectors", vector(1, size=3), text)
+    assert (rejection.code, rejection.field) == (Code.BAD_VECTOR, "size")
+
+
 def test_numbers_of_38_digits_stay_exact(manager: DatabaseManager) -> None:
     exact = {"a": 12345678901234567890123456789012345678, "b": Decimal("0.1234567890123456789012345678901234567")}
     put(manager, manager.settings.reports_table, transformed("notes", note(1, reference=exact)))
@@ -197,6 +205,28 @@ def test_constants_and_defaults_fill_what_the_source_lacks() -> None:
     )
     row = transformed("notes", {**note(1), "title": None}, text)
     assert (row.attributes["author"], row.attributes["title"]) == ("Import", "Untitled")
+
+
+@pytest.mark.parametrize(
+    ("rule", "created"),
+    [
+        ("{from: gone, form: date, default: 2021-03-04}", "2021-03-04T00:00:00.000000Z"),
+        ("{from: gone, default: 2021-03-04T05:06:07+02:00}", "2021-03-04T03:06:07.000000Z"),
+        ("{from: gone, form: epoch-seconds, default: 1614834367}", "2021-03-04T05:06:07.000000Z"),
+        ("{value: 2021-03-04T05:06:07Z}", "2021-03-04T05:06:07.000000Z"),
+    ],
+)
+def test_a_default_is_written_as_the_source_would_write_it(rule: str, created: str) -> None:
+    text = MAPPING.replace("author: author", "author: created").replace(
+        "created_at: created\n", f"created_at: {rule}\n"
+    )
+    assert transformed("notes", note(1), text).attributes["created_at"] == created
+
+
+def test_a_text_that_the_mapping_states_for_a_member_is_that_text() -> None:
+    members = "{members: {from: {value: Import}, kind: {from: kind, default: 'null'}, none: {value: null}}}"
+    row = transformed("notes", note(1), MAPPING.replace("reference: reference", f"reference: {members}"))
+    assert row.attributes["reference"] == {"from": "Import", "kind": "null", "none": None}
 
 
 def test_an_empty_text_is_missing_only_where_the_mapping_says_so() -> None:
