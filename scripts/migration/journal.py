@@ -209,13 +209,18 @@ class Journal:
         for row in self._each(f"{_MODELS} {condition} ORDER BY owner, model_version"):
             yield Model(*row)
 
-    def models_with(self, outcome: Outcome) -> list[tuple[str, str]]:
-        """The model versions with a row of this outcome: owner and name."""
-        query = """
+    def touched_models(self, *, is_known: bool) -> list[tuple[str, str]]:
+        """The model versions with a row that was written: owner and name.
+
+        Or that was found, and may have been written by a run that did not end; unless `is_known` that the run before
+        did, and it had met the row.
+        """
+        found = "outcome = 2 AND key NOT IN (SELECT key FROM earlier)" if is_known else "outcome = 2"
+        query = f"""
             SELECT owner, model_version FROM models WHERE number IN (
-              SELECT DISTINCT model FROM rows JOIN acknowledged USING (number) WHERE outcome = ?)
+              SELECT DISTINCT model FROM rows JOIN acknowledged USING (number) WHERE outcome IN (1, 3) OR {found})
             ORDER BY owner, model_version"""
-        return list(self._execute(query, (int(outcome),)))
+        return list(self._execute(query))
 
     def owner_counts(self) -> Iterator[tuple[str, str, int]]:
         """Owner, table and accepted rows, by owner."""

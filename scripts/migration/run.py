@@ -156,8 +156,7 @@ class Run:
         """After a run that did not end nobody can tell what it wrote just before from what was there already."""
         objects = self._target.objects()
         is_known = not resumed and self._journal.get("before") == _FINISHED
-        outcomes = [Outcome.WRITTEN, Outcome.REPLACED, *([] if is_known else [Outcome.PRESENT])]
-        touched = sorted({model for outcome in outcomes for model in self._journal.models_with(outcome)})
+        touched = self._journal.touched_models(is_known=is_known)
         if not touched:
             return
         if objects is None:

@@ -12,12 +12,13 @@ import boto3
 import pytest
 
 from scripts.migration.failure import MigrationError
-from scripts.migration.journal import Journal
+from scripts.migration.journal import Journal, Outcome
 from scripts.migration.lock import LOCK_ID, TargetLock
 from scripts.migration.run import Pace
 from scripts.migration.target import Target
 from scripts.migration.target_rows import CREATED_BY
 from scripts.migration.work import WorkFolder
+from scripts.migration.writer import Acknowledgements
 from shared.config import Settings
 from shared.database import (
     DBReport,
@@ -272,6 +273,23 @@ def test_the_key_of_another_users_report_is_a_reject_and_their_report_stays(migr
     (line,) = map(json.loads, made.folder.rejects.read_text().splitlines())
     assert (line["code"], line["position"]) == ("key-taken", "note-1")
     assert ReportRepository.get_report("note-1", "stranger").title == "Theirs"
+
+
+def test_a_taken_key_is_in_the_rejects_file_before_it_is_acknowledged(
+    migration: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
+    made = migration({"notes": [note(1)]})
+    put = Acknowledgements.put
+    on_disk: list[str] = []
+
+    def noted(self: Acknowledgements, outcomes: list[tuple[int, Outcome]]) -> None:
+        on_disk.append(made.folder.rejects.read_text())
+        put(self, outcomes)
+
+    monkeypatch.setattr(Acknowledgements, "put", noted)
+    assert made.apply() == {"TAKEN": 1}
+    assert "key-taken" in on_disk[0]
 
 
 def test_a_model_version_of_another_dimension_in_the_target_stops_before_the_first_write(

@@ -177,6 +177,20 @@ def test_what_a_killed_run_wrote_is_found_after_a_run_that_starts_over(
     assert found() == {"p1", "p2", "p3"}
 
 
+def test_what_a_killed_run_of_another_folder_wrote_is_found_too(
+    searched: Migration, target: Target, tmp_path: Path
+) -> None:
+    searched.apply()
+    rows: Rows = {"vectors": [vector(number) for number in range(1, 5)]}
+    other = Migration(WorkFolder(tmp_path / "other"), target, rows)
+    other.folder.root.mkdir()
+    other.apply()
+    build_snapshot_without_migrated_rows()
+    searched.rows = rows
+    assert searched.apply() == {"PRESENT": 4}
+    assert found() == {"p1", "p2", "p3"}
+
+
 def test_a_bucket_that_does_not_answer_is_told(target: Target) -> None:
     objects = ObjectStore(get_settings())
     with faulty(objects, answering_as_s3(503, "SlowDown")) as fired, pytest.raises(MigrationError, match="resume"):
