@@ -80,7 +80,7 @@ class _Field:
             return self._rule.sources[0], ABSENT
         first, value = present[0]
         for source, other in present[1:]:
-            if not _is_same(value, other):
+            if not (self._rule.may_differ or _is_same(value, other)):
                 raise Rejection(Code.CONFLICTING_FIELDS, f"has another value than {first}", source, other)
         return first, value
 

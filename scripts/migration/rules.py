@@ -62,6 +62,9 @@ class FieldRule(Part):
     """Where one target field comes from: `from` (the first of several that a row has), `value`, `members` or `rest`."""
 
     sources: Texts = Field(default=(), alias="from")
+    may_differ: bool = False
+    """Of several in `from`: whether the first counts where a later one has another value, instead of a reject."""
+
     value: Any = None
     default: Any = None
     type: Type | None = None

@@ -243,6 +243,8 @@ def test_several_fields_that_one_is_made_of_must_agree() -> None:
     assert transformed("notes", note(1, headline="Note 1"), text).attributes["title"] == "Note 1"
     rejection = refused("notes", note(1, headline="Other"), text)
     assert (rejection.code, rejection.field) == (Code.CONFLICTING_FIELDS, "title")
+    first = text.replace("[headline, title]", "{from: [headline, title], may_differ: true}")
+    assert transformed("notes", note(1, headline="Other"), first).attributes["title"] == "Other"
     assert refused("notes", note(1, headline=1, title=True), text).code is Code.CONFLICTING_FIELDS
 
 
