@@ -6,34 +6,15 @@ SQLite, so that what was committed is on disk (`synchronous=FULL`) and memory st
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from scripts.migration.failure import MigrationError
+from scripts.migration.work_file import FORMAT, create_work_file, told, translated
 
-_FORMAT = "2"
 _KEY_BYTES = 16
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE rows (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, position TEXT NOT NULL, digest BLOB NOT NULL,
-  source BLOB NOT NULL, model INTEGER);
-CREATE TABLE owners (owner TEXT, "table" TEXT, rows INTEGER NOT NULL, PRIMARY KEY (owner, "table")) WITHOUT ROWID;
-CREATE TABLE models (number INTEGER PRIMARY KEY, owner TEXT, model_version TEXT, dimension INTEGER NOT NULL,
-  first_created TEXT NOT NULL, rows INTEGER NOT NULL, UNIQUE (owner, model_version));
-CREATE TABLE acknowledged (number INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
-CREATE TABLE earlier (key BLOB PRIMARY KEY, written INTEGER NOT NULL) WITHOUT ROWID;
-"""
-_CARRY_OVER = """
-INSERT INTO earlier SELECT key, written FROM before.earlier;
-INSERT INTO earlier SELECT key, outcome <> 2 FROM before.rows JOIN before.acknowledged USING (number) WHERE outcome <= 3
-  ON CONFLICT DO UPDATE SET written = max(written, excluded.written);
-INSERT INTO meta SELECT 'before', value FROM before.meta WHERE name = 'phase';
-"""
-"""Outcomes up to REPLACED: the row was in the table then, as this migration has it. A PRESENT one may be another's."""
-
 _MODELS = "SELECT owner, model_version, dimension, first_created, rows FROM models"
 _NEW = "SELECT model FROM rows WHERE key NOT IN (SELECT key FROM earlier) AND model IS NOT NULL"
 _FOUND = "SELECT model FROM rows JOIN acknowledged USING (number) WHERE outcome <= 3 AND model IS NOT NULL"
@@ -86,7 +67,7 @@ class Journal:
         So does whatever reads or writes it, where the disk is full or the file is damaged.
         """
         self._path = path
-        with _told(path):
+        with told(path):
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -32000"):
@@ -95,25 +76,14 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self.close()
             raise MigrationError(f"{path} is no work file of a migration: give another folder with --work.") from error
-        if stated != _FORMAT:
+        if stated != FORMAT:
             self.close()
             raise MigrationError(f"{path} is of another release of K9 API: finish it with that one, or remove it.")
 
     @classmethod
     def create(cls, path: Path, target: str = "") -> "Journal":
         """A new one in place of whatever is there; it remembers the rows that runs into this `target` have written."""
-        partial = path.with_name(f"{path.name}.partial")
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        with _told(path), closing(sqlite3.connect(partial, isolation_level=None)) as connection:
-            connection.executescript(_TABLES)
-            connection.execute("INSERT INTO meta VALUES ('format', ?), ('target', ?)", (_FORMAT, target))
-            if path.exists():
-                cls(path).close()  # it is of this format
-                _carry_over(connection, path, target)
-        for stale in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            stale.unlink(missing_ok=True)
-        partial.replace(path)
+        create_work_file(path, target, check=lambda: cls(path).close())
         return cls(path)
 
     def _stated_format(self) -> str | None:
@@ -219,7 +189,7 @@ class Journal:
         query = f"""
             SELECT owner, model_version FROM models WHERE number IN (
               SELECT DISTINCT model FROM rows JOIN acknowledged USING (number) WHERE outcome IN (1, 3) OR {found})
-            ORDER BY owner, model_version"""
+            ORDER BY owner, model_version"""  # noqa: S608 - one of two constants
         return list(self._execute(query))
 
     def owner_counts(self) -> Iterator[tuple[str, str, int]]:
@@ -268,41 +238,15 @@ class Journal:
         try:
             return self._connection.execute(query, tuple(values))
         except sqlite3.DatabaseError as error:
-            raise _translated(error, self._path) from error
+            raise translated(error, self._path) from error
 
     def _each(self, query: str) -> Iterator[Any]:
-        with _told(self._path):
+        with told(self._path):
             yield from self._connection.execute(query)
 
     def _execute_many(self, query: str, values: Iterable[tuple[object, ...]]) -> None:
-        with _told(self._path):
+        with told(self._path):
             self._connection.executemany(query, values)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _translated(error, path) from error
-
-
-def _translated(error: sqlite3.DatabaseError, path: Path) -> Exception:
-    """What the disk or the file has done to it; a wrong statement is a defect, and stays as it is."""
-    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
-        return error
-    return MigrationError(
-        f"The work file {path} cannot be used ({error}). Make room where the disk is full, and resume. If it is "
-        "damaged, remove it and apply anew: rows that are there already are recognised."
-    )
-
-
-def _carry_over(connection: sqlite3.Connection, path: Path, target: str) -> None:
-    connection.execute("ATTACH ? AS before", (str(path),))
-    known = connection.execute("SELECT value FROM before.meta WHERE name = 'target'").fetchone()
-    if known == (target,):
-        connection.executescript(_CARRY_OVER)
-    connection.execute("DETACH before")
 
 
 def _short(key: bytes) -> bytes:
