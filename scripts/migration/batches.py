@@ -4,7 +4,7 @@ What DynamoDB leaves unprocessed is sent again. A call without an answer is not:
 somebody has changed a row since, is not known then, so its rows go on as puts on a condition.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,13 +19,15 @@ from shared.database.attributes import Item, from_item
 from shared.database.calls import counted_call
 from shared.database.failures import raise_client_error, raise_transport_error
 from shared.database.manager import DatabaseManager
-from shared.errors import OutcomeUnknown
+from shared.errors import OutcomeUnknown, PayloadTooLarge
 
 MOST_ITEMS = 25
 MOST_BYTES = 1024 * 1024
 """DynamoDB takes 16 MB in a request; but many requests wait at once, and memory is to stay flat with large rows too."""
 
 _ROUNDS = 12
+
+Written = tuple[TargetRow, Outcome | None]
 
 
 class Batches:
@@ -37,12 +39,11 @@ class Batches:
         self._caller = caller
         self.unprocessed = 0
 
-    def write(self, table: str, rows: Sequence[TargetRow]) -> list[Outcome | None]:
-        """The outcome of every row, in order; None for one that could not be written after all rounds.
+    def write(self, table: str, rows: Sequence[TargetRow]) -> Iterator[Written]:
+        """Every row with its outcome, as soon as it is known; None for one that could not be written after all rounds.
 
         Raises Stopped or MigrationError.
         """
-        outcomes: dict[bytes, Outcome] = {}
         waiting = {row.key_bytes: row for row in rows}
         for attempt in range(_ROUNDS):
             self._caller.pause(attempt)
@@ -51,15 +52,15 @@ class Batches:
             except GaveUp:
                 break
             if left is None:
-                outcomes |= self._put_singly(list(waiting.values()))
-                break
-            outcomes |= dict.fromkeys(waiting.keys() - left, Outcome.WRITTEN)
+                yield from self._put_singly(list(waiting.values()))
+                return
+            yield from ((waiting[key], Outcome.WRITTEN) for key in waiting.keys() - left)
             waiting = {key: waiting[key] for key in left}
             if not waiting:
-                break
+                return
             self.unprocessed += len(waiting)
             self._caller.concurrency.throttled()
-        return [outcomes.get(row.key_bytes) for row in rows]
+        yield from ((row, None) for row in waiting.values())
 
     def _send(self, table: str, rows: Sequence[TargetRow]) -> set[bytes] | None:
         """The keys of the rows that were left unprocessed; None where there was no answer. Raises GaveUp."""
@@ -72,27 +73,28 @@ class Batches:
         return {_key_of(request["PutRequest"]["Item"], rows[0]) for request in left}
 
     def _call(self, requests: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer; None where it is not known what was applied. Raises as `failures` does."""
+        """The answer; None where it is not known what was applied, or which item is too large. Raises as `failures`."""
         with counted_call() as attempts:
             try:
                 client: Any = self._manager.client
                 answer: dict[str, Any] = client.batch_write_item(RequestItems=requests, ReturnConsumedCapacity="TOTAL")
                 return answer
             except ClientError as error:
-                with suppress(OutcomeUnknown):
+                with suppress(OutcomeUnknown, PayloadTooLarge):
                     raise_client_error(error, attempts, is_write=True)
             except (BotoCoreError, ResponseParserError) as error:
                 with suppress(OutcomeUnknown):
                     raise_transport_error(error, attempts, is_write=True)
         return None
 
-    def _put_singly(self, rows: Sequence[TargetRow]) -> dict[bytes, Outcome]:
-        outcomes: dict[bytes, Outcome] = {}
+    def _put_singly(self, rows: Sequence[TargetRow]) -> Iterator[Written]:
         for row in rows:
-            with suppress(GaveUp):
+            try:
                 outcome = self._puts.put(row)
-                outcomes[row.key_bytes] = Outcome.WRITTEN if outcome is Outcome.PRESENT else outcome
-        return outcomes
+            except GaveUp:
+                yield row, None
+            else:
+                yield row, Outcome.WRITTEN if outcome is Outcome.PRESENT else outcome
 
 
 def _key_of(item: Item, like: TargetRow) -> bytes:

@@ -11,7 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scripts.deployment.failure import explain
 from scripts.migration.capacity import AdaptiveConcurrency, CapacityLimit
 from scripts.migration.failure import MigrationError
-from shared.errors import PayloadTooLarge, TooManyRequests, Unavailable
+from shared.errors import TooManyRequests, Unavailable
+
+CONNECT_SECONDS, READ_SECONDS = 5, 20
+"""The client's own limits of one try: to be connected, and for the first word of an answer."""
 
 _TRIES = 12
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 10.0
@@ -63,8 +66,6 @@ class Caller:
                 self.concurrency.throttled()
             except Unavailable:  # OutcomeUnknown is one: who makes the call can tell by its next answer
                 self.limit.settle(estimate, estimate)
-            except PayloadTooLarge as error:
-                raise MigrationError("An item is larger than DynamoDB allows, by its own count.") from error
             except (ClientError, BotoCoreError) as error:
                 raise MigrationError(explain(error)) from error
             else:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from scripts.migration.failure import Code
-from scripts.migration.forms import read_time
+from scripts.migration.forms import read_day, read_time
 from scripts.migration.rules import FieldRule, Type
 from shared.models import json_text
 from shared.models.fields import timestamp
@@ -38,20 +38,34 @@ def converter(type_: Type, rule: FieldRule) -> Callable[[Any], Any]:
     if type_ == "timestamp":
         return lambda value: timestamp(read_time(value, forms, rule.zone))
     if type_ == "date":
-        return lambda value: read_time(value, forms, rule.zone).date().isoformat()
+        return lambda value: read_day(value, forms, rule.zone).isoformat()
     if type_ == "vector":
         return lambda value: _vector(value, forms)
     if type_ == "set":
         return lambda value: _set(value, rule.separator)
-    return {"text": _text, "integer": _integer, "number": _number, "boolean": _boolean, "json": _json}[type_]
+    return {"text": as_text, "integer": _integer, "number": _number, "boolean": _boolean, "json": _json}[type_]
 
 
-def _text(value: Any) -> str:
+def constant(value: Any, type_: Type, rule: FieldRule, *, is_member: bool) -> Any:
+    """What a mapping states itself, as a value or a default; raises ValueError as a converter does.
+
+    A text in an object's member is itself, and not the JSON text of something. Null stays null where a field can be.
+    """
+    if value is None and (is_member or type_ in ("text", "json")):
+        return None
+    if is_member and type_ == "json" and isinstance(value, str):
+        return value
+    return converter(type_, rule)(value)
+
+
+def as_text(value: Any) -> str:
     """Whole numbers are texts as well: many a database has them for ids."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(_integer(value))
     raise ValueError(f"is {_kind(value)}, and not a text")
 
 
@@ -113,7 +127,7 @@ def _set(value: Any, separator: str | None) -> set[str]:
         value = _json(value)
     if not isinstance(value, list):
         raise ValueError(f"is {_kind(value)}, and not a list of texts")
-    return {_text(member) for member in value}
+    return {as_text(member) for member in value}
 
 
 def _vector(value: Any, forms: tuple[str, ...]) -> list[float] | Vector:

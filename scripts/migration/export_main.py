@@ -12,7 +12,8 @@ from scripts.deployment.failure import explain
 from scripts.migration.exporting import all_rows, export_rows, rows_of
 from scripts.migration.failure import MigrationError
 from scripts.migration.progress import say
-from scripts.migration.target import TargetOptions, open_target
+from scripts.migration.rules import Table
+from scripts.migration.target import Target, TargetOptions, open_target
 from shared.errors import ApiError
 
 DONE, FAILED = 0, 1
@@ -42,13 +43,24 @@ def _export(options: TargetOptions, user_id: str | None, folder: Path) -> None:
     target = open_target(options)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for table in target.tables:
-            rows = all_rows(target, table) if user_id is None else rows_of(target, table, user_id)
-            path = folder / f"{table}.ndjson"
-            count = export_rows(table, rows, path)
-            say(f"{path}: {count:,} rows")
+        found = sum(_export_table(target, user_id, table, folder / f"{table}.ndjson") for table in target.tables)
     except OSError as error:
         raise MigrationError(f"{folder} cannot be written ({error}): name another folder.") from error
+    if user_id is not None and not found:
+        raise MigrationError(
+            f"Nothing of a user {user_id} is in these tables: is this their `sub`, and the place right?"
+        )
+
+
+def _export_table(target: Target, user_id: str | None, table: Table, path: Path) -> int:
+    if user_id is not None and table == "embeddings":
+        say(f"{target.tables[table]} is read whole, so that no model version is overlooked.")
+    rows = all_rows(target, table) if user_id is None else rows_of(target, table, user_id)
+    done = export_rows(table, rows, path)
+    say(f"{path}: {done.rows:,} rows")
+    for name, count in sorted(done.unknown.items()):
+        say(f"{path}: the attribute {name} of {count:,} rows is left out, as K9 does not know it")
+    return done.rows
 
 
 def _parser() -> Parser:

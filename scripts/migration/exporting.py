@@ -1,23 +1,29 @@
 """Rows of the tables as lines of NDJSON: the same rows give the same bytes, in whatever order a table has them."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.migration.rules import Table
+from scripts.migration.rules import TARGETS, Table
 from scripts.migration.target import Target
 from shared.database import conditions
 from shared.database.attributes import Row, from_item, to_item
 from shared.database.pages import query_pages
 from shared.database.repository import completed
+from shared.database.writes import BOOKKEEPING
 from shared.models import json_text
 from shared.models.fields import timestamp
 from shared.models.vector import Vector
 
 _DERIVED = frozenset({"owner_model", "vector_dimension", "expires_at"})
+_KNOWN: dict[Table, frozenset[str]] = {table: frozenset({"user_id", *fields}) for table, fields in TARGETS.items()}
+"""What migrate.py can bring back."""
+
 _TIMES = ("created_at", "updated_at")
 _ORDER: dict[Table, tuple[str, ...]] = {
     "users": ("user_id",),
@@ -27,30 +33,46 @@ _ORDER: dict[Table, tuple[str, ...]] = {
 _LINES = "CREATE TABLE lines (a TEXT, b TEXT, c TEXT, line TEXT, PRIMARY KEY (a, b, c)) WITHOUT ROWID"
 
 
-def all_rows(target: Target, table: Table) -> Iterator[Row]:
-    """Every row of a table, strongly consistent, page by page."""
-    position: dict[str, Any] = {}
+@dataclass(slots=True)
+class Exported:
+    """How many lines were written, and how many rows have which attributes that K9 does not know."""
+
+    rows: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def all_rows(target: Target, table: Table, **narrowed: Any) -> Iterator[Row]:
+    """Every row of a table, or those that a filter lets through, strongly consistent, page by page."""
+    position: dict[str, Any] = narrowed
     while True:
         page: Any = target.reader.client.scan(TableName=target.tables[table], ConsistentRead=True, **position)
         yield from (from_item(item) for item in page["Items"])
         if "LastEvaluatedKey" not in page:
             return
-        position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        position = {**narrowed, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def rows_of(target: Target, table: Table, user_id: str) -> Iterator[Row]:
-    """Every row of one user; reports and embeddings come from an index, which lags behind by a moment."""
+    """Every row of one user. Reports come from an index, which lags behind by a moment.
+
+    The index of embeddings is by model version, and a profile that was deleted names none: the table is read whole.
+    """
     if table == "users":
         yield from filter(None, [_profile(target, user_id)])
     elif table == "reports":
         yield from _query(target, table, "UserReportsIndex", "user_id", user_id)
     else:
-        for model_version in sorted((_profile(target, user_id) or {}).get("models", {})):
-            yield from _query(target, table, "ModelVersionIndex", "owner_model", f"{user_id}#{model_version}")
+        yield from all_rows(
+            target,
+            table,
+            FilterExpression="begins_with(#owner, :owner)",
+            ExpressionAttributeNames={"#owner": "owner_model"},
+            ExpressionAttributeValues=to_item({":owner": f"{user_id}#"}),
+        )
 
 
-def export_rows(table: Table, rows: Iterable[Row], path: Path) -> int:
-    """Write the rows that are data, in order; how many. A file that is there is replaced once the new one is whole."""
+def export_rows(table: Table, rows: Iterable[Row], path: Path) -> Exported:
+    """Write the rows that are data, in order. A file that is there is replaced once the new one is whole."""
     spool = path.with_name(f"{path.name}.spool")
     partial = path.with_name(f"{path.name}.partial")
     for stale in (spool, partial):
@@ -58,23 +80,20 @@ def export_rows(table: Table, rows: Iterable[Row], path: Path) -> int:
         stale.touch(mode=0o600)
     with closing(sqlite3.connect(spool, isolation_level=None)) as connection:
         connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
-        connection.execute(
-            "CREATE TABLE lines (a TEXT, b TEXT, c TEXT, line TEXT, PRIMARY KEY (a, b, c)) WITHOUT ROWID"
-        )
+        connection.execute(_LINES)
         with partial.open("w", encoding="utf-8", newline="\n") as file:
-            _fill(connection, table, rows)
-            count = 0
+            done = Exported(unknown=_fill(connection, table, rows))
             for (line,) in connection.execute("SELECT line FROM lines ORDER BY a, b, c"):
                 file.write(f"{line}\n")
-                count += 1
+                done.rows += 1
     partial.replace(path)
     spool.unlink()
-    return count
+    return done
 
 
 def document_of(table: Table, row: Row) -> dict[str, Any]:
-    """What a user sees of a row, its vector as numbers; attributes that K9 does not know are kept."""
-    document = {name: value for name, value in completed(row).items() if name not in _DERIVED}
+    """What a user sees of a row, its vector as numbers."""
+    document = {name: value for name, value in completed(row).items() if name in _KNOWN[table]}
     for name in _TIMES:
         document[name] = _normal_time(document[name])
     if table == "embeddings":
@@ -86,7 +105,8 @@ def document_of(table: Table, row: Row) -> dict[str, Any]:
     return ordered
 
 
-def _fill(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> None:
+def _fill(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> Counter[str]:
+    unknown: Counter[str] = Counter()
     connection.execute("BEGIN")
     for row in rows:
         if _is_data(row):
@@ -94,7 +114,9 @@ def _fill(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> 
             key = [str(document.get(name, "")) for name in _ORDER[table]]
             values = (*key, *[""] * (3 - len(key)), json_text.dumps(document))
             connection.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)", values)
+            unknown.update(row.keys() - _KNOWN[table] - _DERIVED - BOOKKEEPING)
     connection.execute("COMMIT")
+    return unknown
 
 
 def _is_data(row: Row) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.migration.conversions import code_of, converter
+from scripts.migration.conversions import code_of, constant, converter
 from scripts.migration.failure import Code, Rejection
 from scripts.migration.rules import TARGETS, Collection, FieldRule, Type
 
-_ABSENT: Any = object()
+ABSENT: Any = object()
 _AS_JSON = converter("json", FieldRule.model_construct())
 
 
@@ -29,7 +29,7 @@ class Extractor:
     def extract(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The target's fields; one that the row does not have and that has no default is left out. Raises Rejection."""
         fields = {name: field.read(values) for name, field in self._fields.items()}
-        found = {name: value for name, value in fields.items() if value is not _ABSENT}
+        found = {name: value for name, value in fields.items() if value is not ABSENT}
         unknown = dict(self._known.unknown(values))
         if not unknown:
             return found
@@ -53,15 +53,18 @@ class _Field:
         }
         self._is_member = is_member
         self._is_object = rule.members is not None or rule.rest
+        stated = rule.default if rule.sources else rule.value
+        self._is_stated = rule.has_default or not (rule.sources or self._is_object)
+        self._stated = constant(stated, type_, rule, is_member=is_member) if self._is_stated else ABSENT
 
     def read(self, values: Mapping[str, Any]) -> Any:
-        """The value, or _ABSENT. Raises Rejection."""
+        """The value, or ABSENT. Raises Rejection."""
         if self._is_object:
             members = {name: member.read(values) for name, member in self._members.items()}
-            return {name: value for name, value in members.items() if value is not _ABSENT}
+            return {name: value for name, value in members.items() if value is not ABSENT}
         source, value = self._found(values)
-        if value is _ABSENT:
-            return self._rule.default if self._rule.has_default else self._missing(values)
+        if value is ABSENT:
+            return self._stated if self._is_stated else self._missing(values)
         try:
             return self._convert(value)
         except ValueError as error:
@@ -70,16 +73,23 @@ class _Field:
     def _found(self, values: Mapping[str, Any]) -> tuple[str, Any]:
         """The first source field that the row has a value for; null is none, but in an object's member."""
         if not self._rule.sources:
-            return "value", self._rule.value
-        for source in self._rule.sources:
-            value = _lookup(values, source)
-            if not (value is _ABSENT or value is None or (value == "" and self._empty_is_missing)):
-                return source, value
-        return self._rule.sources[0], _ABSENT
+            return "value", ABSENT
+        found = [(source, value_at(values, source)) for source in self._rule.sources]
+        present = [(source, value) for source, value in found if self._is_value(value)]
+        if not present:
+            return self._rule.sources[0], ABSENT
+        first, value = present[0]
+        for source, other in present[1:]:
+            if not (self._rule.may_differ or _is_same(value, other)):
+                raise Rejection(Code.CONFLICTING_FIELDS, f"has another value than {first}", source, other)
+        return first, value
+
+    def _is_value(self, value: Any) -> bool:
+        return not (value is ABSENT or value is None or (value == "" and self._empty_is_missing))
 
     def _missing(self, values: Mapping[str, Any]) -> Any:
-        is_null = any(_lookup(values, source) is None for source in self._rule.sources)
-        return None if self._is_member and is_null else _ABSENT
+        is_null = any(value_at(values, source) is None for source in self._rule.sources)
+        return None if self._is_member and is_null else ABSENT
 
 
 class _Known:
@@ -94,10 +104,17 @@ class _Known:
             path = prefix + name
             if path in self._whole:
                 continue
+            if path in self._partly and value is None:
+                continue  # it is named in part, and has none
             if path in self._partly and isinstance(value, Mapping):
                 yield from self.unknown(value, f"{path}.")
             else:
                 yield path, value
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Python takes true for 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _sources(rule: FieldRule) -> Iterator[str]:
@@ -106,13 +123,13 @@ def _sources(rule: FieldRule) -> Iterator[str]:
         yield from _sources(inner)
 
 
-def _lookup(values: Mapping[str, Any], source: str) -> Any:
-    """The value under a name, or under a path of names with dots."""
+def value_at(values: Mapping[str, Any], source: str) -> Any:
+    """The value under a name, or under a path of names with dots; ABSENT where there is none."""
     if source in values:
         return values[source]
     value: Any = values
     for part in source.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            return _ABSENT
+            return ABSENT
         value = value[part]
     return value

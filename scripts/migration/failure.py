@@ -13,6 +13,7 @@ class Code(StrEnum):
     UNREADABLE_ROW = "unreadable-row"
     UNKNOWN_FIELD = "unknown-field"
     MISSING_FIELD = "missing-field"
+    CONFLICTING_FIELDS = "conflicting-fields"
     BAD_VALUE = "bad-value"
     BAD_TIME = "bad-time"
     BAD_NUMBER = "bad-number"

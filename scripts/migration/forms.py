@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EPOCH_FORMS = {"epoch-seconds": 10**6, "epoch-milliseconds": 10**3, "epoch-microseconds": 1}
@@ -16,6 +15,17 @@ VECTOR_FORMS = frozenset({"numbers", "float32", "float64"})
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?\s?(Z|[+-]\d{2}(:?\d{2})?)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_RFC2822 = re.compile(
+    r"(?:(?P<weekday>[A-Z]{3}), ?)?(?P<day>\d{1,2}) (?P<month>[A-Z]{3}) (?P<year>\d{4}) "
+    r"(?P<time>\d{2}:\d{2}(?::\d{2})?) (?P<zone>[+-]\d{2}[0-5]\d|[A-Z]{1,3})",
+    re.ASCII | re.IGNORECASE,
+)
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_AMERICAN = {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8}
+_ZONES = {"gmt": 0, "ut": 0, "z": 0, **_AMERICAN}
+"""The zones that RFC 2822 has names for, in hours; other names say nothing of their offset (section 4.3)."""
+
 _SHORT_OFFSET = re.compile(r"([+-]\d{2})$")
 _FIRST, _EARLIEST_YEAR = datetime(1970, 1, 1, tzinfo=UTC), 1000
 
@@ -52,10 +62,21 @@ def _check_known(forms: Sequence[str], known: frozenset[str], patterns: Sequence
 
 def read_time(value: object, forms: Sequence[str], zone: str | None) -> datetime:
     """The moment, in UTC. Raises ValueError for a value that none of the forms can read."""
+    return _checked(_as_written(value, forms, zone))
+
+
+def read_day(value: object, forms: Sequence[str], zone: str | None) -> date:
+    """The day that the value itself names, in its own offset. Raises ValueError as `read_time` does."""
+    moment = _as_written(value, forms, zone)
+    _checked(moment)
+    return moment.date()
+
+
+def _as_written(value: object, forms: Sequence[str], zone: str | None) -> datetime:
     for form in forms:
         moment = _reader(form, zone)(value)
         if moment is not None:
-            return _checked(moment)
+            return moment
     raise ValueError(f"is not a time in the form {' or '.join(forms)}")
 
 
@@ -111,13 +132,25 @@ def _of_date(value: object) -> datetime | None:
 
 
 def _of_rfc2822(value: object) -> datetime | None:
-    if not isinstance(value, str) or not value[:1].isalnum() or ":" not in value or "-" in value[:5]:
+    """As RFC 2822 has it, with a year of four digits and a zone whose offset is known; nothing is filled in."""
+    parts = _RFC2822.fullmatch(value.strip()) if isinstance(value, str) else None
+    if parts is None:
         return None
     try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, IndexError, TypeError):
+        day = date(int(parts["year"]), _MONTHS.index(parts["month"].lower()) + 1, int(parts["day"]))
+        clock = time.fromisoformat(parts["time"])
+        moment = datetime.combine(day, clock, timezone(_offset(parts["zone"])))
+    except (KeyError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    weekday = parts["weekday"]
+    return moment if weekday is None or weekday.lower() == _WEEKDAYS[day.weekday()] else None
+
+
+def _offset(zone: str) -> timedelta:
+    if zone[0] not in "+-":
+        return timedelta(hours=_ZONES[zone.lower()])
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return -offset if zone[0] == "-" else offset
 
 
 def _of_epoch(value: object, microseconds: int) -> datetime | None:

@@ -6,30 +6,18 @@ SQLite, so that what was committed is on disk (`synchronous=FULL`) and memory st
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from scripts.migration.failure import MigrationError
+from scripts.migration.work_file import FORMAT, create_work_file, told, translated
 
-_FORMAT = "1"
 _KEY_BYTES = 16
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE rows (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, position TEXT NOT NULL, digest BLOB NOT NULL,
-  source BLOB NOT NULL, model INTEGER);
-CREATE TABLE owners (owner TEXT, "table" TEXT, rows INTEGER NOT NULL, PRIMARY KEY (owner, "table")) WITHOUT ROWID;
-CREATE TABLE models (number INTEGER PRIMARY KEY, owner TEXT, model_version TEXT, dimension INTEGER NOT NULL,
-  first_created TEXT NOT NULL, rows INTEGER NOT NULL, UNIQUE (owner, model_version));
-CREATE TABLE acknowledged (number INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
-CREATE TABLE earlier (key BLOB PRIMARY KEY) WITHOUT ROWID;
-"""
-_CARRY_OVER = """
-INSERT OR IGNORE INTO earlier SELECT key FROM before.earlier;
-INSERT OR IGNORE INTO earlier SELECT key FROM before.rows JOIN before.acknowledged USING (number) WHERE outcome <= 3;
-"""
-"""Outcomes up to REPLACED: the row was in the table then, as this migration has it."""
+_MODELS = "SELECT owner, model_version, dimension, first_created, rows FROM models"
+_NEW = "SELECT model FROM rows WHERE key NOT IN (SELECT key FROM earlier) AND model IS NOT NULL"
+_FOUND = "SELECT model FROM rows JOIN acknowledged USING (number) WHERE outcome <= 3 AND model IS NOT NULL"
 
 
 class Outcome(IntEnum):
@@ -74,35 +62,33 @@ class Journal:
     """One connection to the work file. Another thread opens one of its own."""
 
     def __init__(self, path: Path) -> None:
-        """Raises MigrationError for a file that is no work file, or one of another release."""
+        """Raises MigrationError for a file that is no work file, or one of another release.
+
+        So does whatever reads or writes it, where the disk is full or the file is damaged.
+        """
         self._path = path
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        with told(path):
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._execute("PRAGMA journal_mode = WAL")
-            self._execute("PRAGMA synchronous = FULL")
-            self._execute("PRAGMA cache_size = -32000")
-            stated = self.get("format")
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -32000"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            stated = self._stated_format()
         except sqlite3.DatabaseError as error:
             self.close()
             raise MigrationError(f"{path} is no work file of a migration: give another folder with --work.") from error
-        if stated != _FORMAT:
+        if stated != FORMAT:
+            self.close()
             raise MigrationError(f"{path} is of another release of K9 API: finish it with that one, or remove it.")
 
     @classmethod
     def create(cls, path: Path, target: str = "") -> "Journal":
         """A new one in place of whatever is there; it remembers the rows that runs into this `target` have written."""
-        partial = path.with_name(f"{path.name}.partial")
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
-            connection.executescript(_TABLES)
-            connection.execute("INSERT INTO meta VALUES ('format', ?), ('target', ?)", (_FORMAT, target))
-            if path.exists():
-                _carry_over(connection, path, target)
-        for stale in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            stale.unlink(missing_ok=True)
-        partial.replace(path)
+        create_work_file(path, target, check=lambda: cls(path).close())
         return cls(path)
+
+    def _stated_format(self) -> str | None:
+        found = self._connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        return None if found is None else str(found[0])
 
     def another(self) -> "Journal":
         return Journal(self._path)
@@ -114,7 +100,7 @@ class Journal:
     def put(self, **values: str) -> None:
         """All of these or, where the process is killed, none."""
         self.begin()
-        self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        self._execute_many("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
         self.commit()
 
     def begin(self) -> None:
@@ -138,7 +124,7 @@ class Journal:
         return None if found is None else KnownRow(*found)
 
     def count_owners(self, counts: Iterable[tuple[tuple[str, str], int]]) -> None:
-        self._connection.executemany(
+        self._execute_many(
             "INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
             ((owner, table, rows) for (owner, table), rows in counts),
         )
@@ -149,6 +135,12 @@ class Journal:
             "SELECT number, dimension FROM models WHERE owner = ? AND model_version = ?", (owner, model_version)
         ).fetchone()
         return found
+
+    def first_position(self, model: int) -> str | None:
+        """Where the first row of a model version stands in the source; None where only its owner's row names it."""
+        query = "SELECT position FROM rows WHERE model = ? ORDER BY number LIMIT 1"
+        found = self._execute(query, (model,)).fetchone()
+        return None if found is None else str(found[0])
 
     def model_count(self, owner: str) -> int:
         found: tuple[int] = self._execute("SELECT count(*) FROM models WHERE owner = ?", (owner,)).fetchone()
@@ -163,37 +155,55 @@ class Journal:
 
     def count_models(self, counts: Iterable[tuple[int, tuple[int, str]]]) -> None:
         """Add rows to models, with the time at which the oldest of them was created."""
-        self._connection.executemany(
+        self._execute_many(
             "UPDATE models SET rows = rows + ?, first_created = min(first_created, ?) WHERE number = ?",
             ((rows, first, number) for number, (rows, first) in counts),
         )
 
     def models(self) -> Iterator[Model]:
         """Every model version, by owner."""
-        query = "SELECT owner, model_version, dimension, first_created, rows FROM models ORDER BY owner, model_version"
-        for row in self._execute(query):
-            yield Model(*row)
+        return self._models("")
+
+    def new_models(self) -> Iterator[Model]:
+        """Those of which a row is to be written that no earlier run has met; or that a user's row alone names."""
+        return self._models(f"WHERE number IN ({_NEW}) OR rows = 0")
+
+    def found_models(self) -> Iterator[Model]:
+        """Those of which a row is in the table by now, without `new_models`."""
+        return self._models(f"WHERE number IN ({_FOUND}) AND number NOT IN ({_NEW}) AND rows > 0")
 
     def models_of(self, owner: str) -> list[Model]:
-        query = "SELECT owner, model_version, dimension, first_created, rows FROM models WHERE owner = ?"
-        return [Model(*row) for row in self._execute(f"{query} ORDER BY model_version", (owner,))]
+        return [Model(*row) for row in self._execute(f"{_MODELS} WHERE owner = ? ORDER BY model_version", (owner,))]
 
-    def models_with(self, outcome: Outcome) -> list[tuple[str, str]]:
-        """The model versions with a row of this outcome: owner and name."""
-        query = """
+    def _models(self, condition: str) -> Iterator[Model]:
+        for row in self._each(f"{_MODELS} {condition} ORDER BY owner, model_version"):
+            yield Model(*row)
+
+    def touched_models(self, *, is_known: bool) -> list[tuple[str, str]]:
+        """The model versions with a row that was written: owner and name.
+
+        Or that was found, and may have been written by a run that did not end; unless `is_known` that the run before
+        did, and it had met the row.
+        """
+        found = "outcome = 2 AND key NOT IN (SELECT key FROM earlier)" if is_known else "outcome = 2"
+        query = f"""
             SELECT owner, model_version FROM models WHERE number IN (
-              SELECT DISTINCT model FROM rows JOIN acknowledged USING (number) WHERE outcome = ?)
-            ORDER BY owner, model_version"""
-        return list(self._execute(query, (int(outcome),)))
+              SELECT DISTINCT model FROM rows JOIN acknowledged USING (number) WHERE outcome IN (1, 3) OR {found})
+            ORDER BY owner, model_version"""  # noqa: S608 - one of two constants
+        return list(self._execute(query))
 
     def owner_counts(self) -> Iterator[tuple[str, str, int]]:
         """Owner, table and accepted rows, by owner."""
-        yield from self._execute('SELECT owner, "table", rows FROM owners ORDER BY owner, "table"')
+        yield from self._each('SELECT owner, "table", rows FROM owners ORDER BY owner, "table"')
+
+    def owner_count(self) -> int:
+        found: tuple[int] = self._execute("SELECT count(DISTINCT owner) FROM owners").fetchone()
+        return found[0]
 
     def acknowledge(self, outcomes: Iterable[tuple[int, Outcome]]) -> None:
         """Commit what became of rows."""
         self.begin()
-        self._connection.executemany("INSERT OR REPLACE INTO acknowledged VALUES (?, ?)", outcomes)
+        self._execute_many("INSERT OR REPLACE INTO acknowledged VALUES (?, ?)", outcomes)
         self.commit()
 
     def is_acknowledged(self, number: int) -> bool:
@@ -207,6 +217,16 @@ class Journal:
         """Whether an earlier run has written the row, or found it as it should be."""
         return self._execute("SELECT 1 FROM earlier WHERE key = ?", (_short(key),)).fetchone() is not None
 
+    def was_written(self, key: bytes) -> bool:
+        """Whether an earlier run itself has written the row."""
+        return self._execute("SELECT 1 FROM earlier WHERE key = ? AND written", (_short(key),)).fetchone() is not None
+
+    def note_written(self, keys: Iterable[bytes]) -> None:
+        """Note rows that this run has written though the source has none under their keys."""
+        self.begin()
+        self._execute_many("INSERT OR REPLACE INTO earlier VALUES (?, 1)", ((_short(key),) for key in keys))
+        self.commit()
+
     def row_count(self) -> int:
         found: tuple[int] = self._execute("SELECT count(*) FROM rows").fetchone()
         return found[0]
@@ -215,15 +235,18 @@ class Journal:
         self._connection.close()
 
     def _execute(self, query: str, values: Iterable[object] = ()) -> sqlite3.Cursor:
-        return self._connection.execute(query, tuple(values))
+        try:
+            return self._connection.execute(query, tuple(values))
+        except sqlite3.DatabaseError as error:
+            raise translated(error, self._path) from error
 
+    def _each(self, query: str) -> Iterator[Any]:
+        with told(self._path):
+            yield from self._connection.execute(query)
 
-def _carry_over(connection: sqlite3.Connection, path: Path, target: str) -> None:
-    connection.execute("ATTACH ? AS before", (str(path),))
-    known = connection.execute("SELECT value FROM before.meta WHERE name = 'target'").fetchone()
-    if known == (target,):
-        connection.executescript(_CARRY_OVER)
-    connection.execute("DETACH before")
+    def _execute_many(self, query: str, values: Iterable[tuple[object, ...]]) -> None:
+        with told(self._path):
+            self._connection.executemany(query, values)
 
 
 def _short(key: bytes) -> bytes:

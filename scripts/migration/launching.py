@@ -11,6 +11,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 EXTRAS = ("duckdb", "parquet", "postgresql")
 """The kinds of source that need more than the plain install: a lock file and an environment of their own."""
 
+KINDS = frozenset({*EXTRAS, "json", "ndjson", "csv", "couchdb", "dynamodb", "dynamodb-export"})
+
 _ENSURE = """
 set -euo pipefail
 source "$0/scripts/lib/environment.sh"
@@ -38,6 +40,7 @@ def launch(module: str, arguments: list[str]) -> None:
 def kinds(arguments: list[str]) -> list[str]:
     """The kinds of source that the command line, or else the folder of the migration, names."""
     named = [argument.partition(":")[0] for argument in arguments if ":" in argument]
+    named = [kind for kind in named if kind in KINDS]
     return named or [str(_kept(_work_folder(arguments)).get("source", "")).partition(":")[0]]
 
 

@@ -10,7 +10,7 @@ from scripts.migration.calls import Caller
 from scripts.migration.capacity import AdaptiveConcurrency, CapacityLimit
 from scripts.migration.estimate import estimate
 from scripts.migration.failure import MigrationError
-from scripts.migration.journal import Journal
+from scripts.migration.journal import Journal, Outcome
 from scripts.migration.mapping import Mapping, load_mapping
 from scripts.migration.options import Options, Verb, parse
 from scripts.migration.progress import Progress, say
@@ -34,23 +34,36 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         options = parse(given)
         with options.work.locked():
-            return _VERBS[options.verb](options)
+            return _run(options)
     except (MigrationError, SourceError) as error:
         say(f"migrate.py: {error}")
         return FAILED
+    except OSError as error:
+        say(f"migrate.py: {error}. Make room, or see who may write there; then go on with resume, if a run has begun.")
+        return FAILED
+
+
+def _run(options: Options) -> int:
+    try:
+        return _VERBS[options.verb](options)
     except KeyboardInterrupt:
-        say("\nInterrupted. What was acknowledged is in the journal: `migrate.py resume` goes on.")
+        is_writing = options.verb in ("apply", "resume") and _is_unfinished(options)
+        goes_on = "What was acknowledged is in the journal: `migrate.py resume` goes on."
+        say(f"\nInterrupted. {goes_on if is_writing else 'Nothing was written.'}")
         return INTERRUPTED
 
 
 def plan(options: Options) -> int:
     """Reads everything and writes nothing."""
     with _opened(options) as (contents, mapping), _scratch(options.work) as journal:
+        target = None if options.offline else _found_target(options)
         reading, rejected = _first_reading(options, contents, journal)
         report = _report(options, reading=reading)
-        if not options.offline:
-            _look_at_target(_target(options), journal, mapping)
-    options.work.write(options.work.report, report)
+        options.work.write(options.work.report, report)
+        if not options.work.journal.exists():  # else it says what a run began with
+            options.work.write(options.work.command, options.command)
+        if target is not None:
+            _look_at_target(target, journal, mapping)
     return _show(options, report, REJECTS if rejected else DONE)
 
 
@@ -78,7 +91,8 @@ def resume(options: Options) -> int:
             raise MigrationError("Nothing was written yet: begin with apply.")
         if is_finished(journal):
             say("The run is finished; there is nothing to resume.")
-            return show_report(options)
+            show_report(options)
+            return _status(journal)
         target = _target(options)
         _refuse_changes(contents, mapping, journal, target)
         return _write(options, contents, mapping, journal, target, resumed=True)
@@ -87,11 +101,13 @@ def resume(options: Options) -> int:
 def verify(options: Options) -> int:
     """Reads both sides anew and compares them; relies on nothing that `apply` noted."""
     with _opened(options) as (contents, mapping), _scratch(options.work) as journal:
-        reading, _ = _first_reading(options, contents, journal)
-        found = Verifier(contents, journal, _target(options), mapping.source).run()
-    report = _report(options, reading=reading, verification=reports.verification_report(found))
+        target = _found_target(options)
+        reading, rejected = _first_reading(options, contents, journal)
+        found = Verifier(contents, journal, target, mapping.source).run()
+    report = _report(options, reading=reading, verification=reports.verification_report(found, reading))
     options.work.write(options.work.report, report)
-    return _show(options, report, DONE if found.is_right else DIFFERENT)
+    options.work.write_lines(options.work.owners, reports.owner_states(found))
+    return _show(options, report, DIFFERENT if not found.is_right else REJECTS if rejected else DONE)
 
 
 def show_report(options: Options) -> int:
@@ -130,10 +146,19 @@ def _target(options: Options) -> Target:
     return open_target(options.target, options.pace.threads)
 
 
+def _found_target(options: Options) -> Target:
+    """Raises MigrationError where a table cannot be read, before a long reading of the source."""
+    target = _target(options)
+    for table, name in target.tables.items():
+        say(f"{name} {'is empty' if target.is_empty(table) else 'holds rows'}.")
+    return target
+
+
 def _first_reading(options: Options, contents: Contents, journal: Journal) -> tuple[Report, int]:
     """What it found, and how many rows are rejects."""
-    with closing(Rejects(options.work.rejects)) as rejects, Progress("reading", None) as progress:
+    with closing(Rejects(options.work.rejects_of(options.verb))) as rejects, Progress("reading", None) as progress:
         findings = FirstReading(contents, journal, rejects, progress.tick).run()
+    options.work.write_lines(options.work.owners, reports.owner_counts(journal))
     cost = estimate(findings, options.pace.max_wcu)
     return reports.reading_report(contents, findings, rejects, cost, journal), rejects.total
 
@@ -142,19 +167,22 @@ def _look_at_target(target: Target, journal: Journal, mapping: Mapping) -> None:
     """Raises MigrationError for what `apply` would be stopped by."""
     caller = Caller(CapacityLimit(None), AdaptiveConcurrency(1))
     Registry(journal, ConditionalPuts(target.reader, target.reader, caller), target.reader, mapping.source).check()
-    for table, name in target.tables.items():
-        say(f"{name} {'is empty' if target.is_empty(table) else 'holds rows, which stay as they are'}.")
 
 
 def _refuse_unfinished(options: Options) -> None:
-    if options.start_over or not options.work.journal.exists():
-        return
+    if not options.start_over and _is_unfinished(options):
+        raise MigrationError(
+            f"An interrupted run is in {options.work.root}: go on with resume, or pass --start-over, which "
+            "recognises what was written and writes nothing twice."
+        )
+
+
+def _is_unfinished(options: Options) -> bool:
+    """Whether the folder has a run that has begun to write, and can be resumed."""
+    if not options.work.journal.exists():
+        return False
     with closing(Journal(options.work.journal)) as journal:
-        if journal.get("phase") is not None and not is_finished(journal):
-            raise MigrationError(
-                f"An interrupted run is in {options.work.root}: go on with resume, or pass --start-over, which "
-                "recognises what was written and writes nothing twice."
-            )
+        return journal.get("phase") is not None and not is_finished(journal)
 
 
 def _refuse_changes(contents: Contents, mapping: Mapping, journal: Journal, target: Target) -> None:
@@ -180,7 +208,13 @@ def _write(
             report = _report(options, reading=reading, writing=reports.writing_report(journal, run))
             options.work.write(options.work.report, report)
     say("Functions that run already may hold an index of before: publish them anew (docs/MIGRATION.md).")
-    return _show(options, report, REJECTS if rejects.total else DONE)
+    return _show(options, report, _status(journal))
+
+
+def _status(journal: Journal) -> int:
+    """Of a run that is finished, whatever start of it left rows behind."""
+    reading = json.loads(journal.get("reading") or "{}")
+    return REJECTS if reading.get("rejects") or Outcome.TAKEN in journal.outcome_counts() else DONE
 
 
 def _report(options: Options, **parts: Report) -> Report:
@@ -192,7 +226,7 @@ def _show(options: Options, report: Report, status: int) -> int:
     for line in reports.lines(report):
         print(line)
     if status == REJECTS:
-        print(f"The rejects, one by one: {options.work.rejects}")
+        print(f"The rejects, one by one: {options.work.rejects_of(options.verb)}")
     return status
 
 

@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 
+from scripts.migration.conversions import constant
 from scripts.migration.failure import MigrationError
-from scripts.migration.rules import Collection, Part, Texts
+from scripts.migration.rules import TARGETS, Collection, FieldRule, Part, Texts, Type
 from scripts.migration.yaml_lines import Path as YamlPath
 from scripts.migration.yaml_lines import YamlText
 
@@ -37,13 +38,15 @@ class Mapping(Part):
     """What the source itself is told beside its address (`sources.options`)."""
 
     _folder: Path = Path()
+    _lookup_files: dict[str, bytes] = PrivateAttr(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """SHA-256 of what the mapping and its lookup files say, in hex; neither layout nor comments count."""
-        digest = hashlib.sha256(self.model_dump_json().encode())
-        for path in self._lookup_files():
-            digest.update(path.read_bytes())
+        stated = repr(self.model_dump(exclude_unset=True))
+        digest = hashlib.sha256(stated.encode("utf-8", "surrogatepass"))
+        for owner in (collection.owner for collection in self.collections.values()):
+            digest.update(self.lookup_file(owner.lookup.file) if owner.lookup else b"")
         return digest.hexdigest()
 
     @property
@@ -51,9 +54,15 @@ class Mapping(Part):
         """Where files that it names are looked for."""
         return self._folder
 
-    def _lookup_files(self) -> list[Path]:
-        owners = [collection.owner for collection in self.collections.values()]
-        return [self._folder / owner.lookup.file for owner in owners if owner.lookup]
+    def lookup_file(self, name: str) -> bytes:
+        """What a lookup file holds, read once: the digest is of what the owners were taken from."""
+        path = self._folder / name
+        if name not in self._lookup_files:
+            try:
+                self._lookup_files[name] = path.read_bytes()
+            except OSError as error:
+                raise MigrationError(f"The lookup file {path} cannot be read ({error}).") from error
+        return self._lookup_files[name]
 
     def collection(self, name: str) -> Collection | None:
         """What to do with a collection of this name; None where it is to be ignored.
@@ -105,8 +114,29 @@ def parse_mapping(text: str, path: Path) -> Mapping:
         mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
         raise MigrationError(_explain(error, document)) from error
+    faults = [_fault(place, reason, document) for place, reason in _bad_constants(mapping)]
+    if faults:
+        raise MigrationError("\n".join(faults))
     mapping._folder = path.parent
     return mapping
+
+
+def _bad_constants(mapping: Mapping) -> Iterator[tuple[YamlPath, str]]:
+    """Where values and defaults stand that are not of their field's type, and why not."""
+    for name, collection in mapping.collections.items():
+        for field, rule in collection.fields.items():
+            place = ("collections", name, "fields", field)
+            yield from _faults_of(rule, TARGETS[collection.into][field], place, is_member=False)
+
+
+def _faults_of(rule: FieldRule, type_: Type, place: YamlPath, *, is_member: bool) -> Iterator[tuple[YamlPath, str]]:
+    for name in sorted({"value", "default"} & rule.model_fields_set):
+        try:
+            constant(getattr(rule, name), type_, rule, is_member=is_member)
+        except ValueError as error:
+            yield (*place, name), str(error)
+    for member, inner in (rule.members or {}).items():
+        yield from _faults_of(inner, inner.type or "json", (*place, "members", member), is_member=True)
 
 
 def _explain(error: ValidationError, document: YamlText) -> str:

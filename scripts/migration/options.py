@@ -19,6 +19,9 @@ WORK = ".migration"
 DEFAULT_MAPPINGS = {"ndjson": "k9-json", "dynamodb-export": "k9-dynamodb"}
 """Those that are not called by the kind of their source."""
 
+FILES = frozenset({"duckdb", "json", "ndjson", "csv", "parquet", "dynamodb-export"})
+"""The kinds of source whose place is a path."""
+
 _DESCRIPTION = (
     "Moves users, reports and embeddings into K9's tables. plan, the default, reads everything and writes nothing; "
     "apply writes; resume goes on after an interruption; verify compares both sides; report shows what the last of "
@@ -54,10 +57,11 @@ def parse(given: Sequence[str] | None) -> Options:
         found.verb, found.source = "plan", found.verb
     if found.verb in ("plan", "apply") and not found.source:
         parser.error("needs a SOURCE, such as json:reports.json")
+    source = _absolute_source(found.source or "")
     options = Options(
         verb=found.verb,
-        source=found.source or "",
-        mapping=found.mapping or _default_mapping(found.source or ""),
+        source=source,
+        mapping=_absolute_mapping(found.mapping) if found.mapping else "",
         target=TargetOptions(found.local, found.environment, found.profile, found.region, found.bucket),
         work=WorkFolder(Path(found.work)),
         pace=Pace(found.threads, found.max_wcu, not found.no_batches),
@@ -65,20 +69,42 @@ def parse(given: Sequence[str] | None) -> Options:
         accept_rejects=found.accept_rejects,
         start_over=found.start_over,
     )
-    return options if options.verb in ("plan", "apply") else _completed(options)
+    return _with_default_mapping(options) if options.verb in ("plan", "apply") else _completed(options)
 
 
-def _default_mapping(source: str) -> str:
-    kind = source.partition(":")[0]
-    return DEFAULT_MAPPINGS.get(kind, f"k9-{kind}") if kind else ""
+def _with_default_mapping(options: Options) -> Options:
+    kind = options.source.partition(":")[0]
+    return replace(options, mapping=options.mapping or DEFAULT_MAPPINGS.get(kind, f"k9-{kind}"))
+
+
+def _absolute_source(source: str) -> str:
+    """The folder keeps it, and may be named from elsewhere the next time."""
+    kind, _, place = source.partition(":")
+    return f"{kind}:{Path(place).absolute()}" if kind in FILES and place else source
+
+
+def _absolute_mapping(name: str) -> str:
+    """A name without an ending is that of a shipped mapping, unless there is such a file."""
+    path = Path(name)
+    return str(path.absolute()) if path.suffix or path.exists() else name
 
 
 def _completed(options: Options) -> Options:
     """As the migration in the folder was begun. Raises MigrationError where what is given contradicts that."""
+    if options.verb == "report":
+        return options  # it shows what the folder has
+    if options.verb == "verify" and options.source and not options.work.command.exists():
+        return _with_default_mapping(options)
     kept = options.work.read(options.work.command)
-    for name, given in (("source", options.source), ("mapping", options.mapping if options.source else "")):
-        if given and given != kept[name]:
-            raise MigrationError(f"{options.work.root} holds a migration with the {name} {kept[name]}, not {given}.")
+    given = {"source": options.source, "mapping": options.mapping, **asdict(options.target)}
+    for name, value in given.items():
+        begun_with = {**kept, **kept["target"]}[name]
+        if value and value != begun_with:
+            raise MigrationError(
+                f"{options.work.root} holds a migration with the {name} {begun_with or '(none)'}, not "
+                f"{value if name in ('source', 'mapping') else f'--{name} {value}'}: leave it out, or name another "
+                "folder with --work."
+            )
     return replace(options, source=kept["source"], mapping=kept["mapping"], target=TargetOptions(**kept["target"]))
 
 

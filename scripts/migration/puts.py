@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.migration.calls import Caller, units_of
+from scripts.migration.calls import Caller, GaveUp, units_of
+from scripts.migration.failure import MigrationError
 from scripts.migration.journal import Outcome
 from scripts.migration.target_rows import CREATED_BY, KEYS, REGISTRY, TargetRow, key_bytes, visible_digest
 from shared.database import conditions
@@ -11,10 +12,13 @@ from shared.database.attributes import Row, from_item, to_attribute, to_item
 from shared.database.conditions import REGISTER, Condition
 from shared.database.failures import ConditionRefused
 from shared.database.manager import DatabaseManager
-from shared.errors import OutcomeUnknown
+from shared.errors import OutcomeUnknown, PayloadTooLarge
 
 MOST_KEYS = 100
 """Keys that one BatchGetItem takes."""
+
+_FRUITLESS = 12
+"""Answers without any row, one after the other, after which a reading is given up."""
 
 
 class ConditionalPuts:
@@ -23,40 +27,52 @@ class ConditionalPuts:
     def __init__(self, manager: DatabaseManager, reader: DatabaseManager, caller: Caller) -> None:
         self._manager = manager
         self._reader = reader
-        self._caller = caller
+        self.caller = caller
 
     def put(self, row: TargetRow) -> Outcome:
         """Raises GaveUp, Stopped or MigrationError."""
         put = self._send(row, conditions.absent(KEYS[row.table][0]))
         if put.refusal is None:
             return Outcome.WRITTEN
-        outcome = self.put_over(row, put.refusal.row or {})
+        outcome = self.put_over(row, put.refusal.row or {}, may_replace=False)
         return Outcome.WRITTEN if outcome is Outcome.PRESENT and put.was_unclear else outcome
 
-    def put_over(self, row: TargetRow, existing: Row) -> Outcome:
-        """What becomes of a row whose key is taken by `existing`. Raises as `put`."""
+    def put_over(self, row: TargetRow, existing: Row, *, may_replace: bool) -> Outcome:
+        """What becomes of a row whose key is taken by `existing`. Raises as `put`.
+
+        `may_replace`: this migration itself has written the row. Its signature alone does not say so: two old backends
+        may share a mapping's `source`. Nor is an older state put over a newer one.
+        """
         outcome = judge(row, existing)
         if outcome is not Outcome.REPLACED:
             return outcome
+        if not may_replace or existing["updated_at"] > row.attributes["updated_at"]:
+            return Outcome.KEPT
         merged = _with_registry(row, existing)
         refusal = self._send(merged, _untouched(existing)).refusal
         return Outcome.REPLACED if refusal is None or _is_same(merged, refusal.row or {}) else Outcome.KEPT
 
     def existing(self, rows: Sequence[TargetRow]) -> dict[bytes, Row]:
-        """What the table has under the keys of at most MOST_KEYS rows of one table, strongly consistent."""
+        """What the table has under the keys of at most MOST_KEYS rows of one table, strongly consistent.
+
+        Raises GaveUp, Stopped or MigrationError.
+        """
         table = self._name(rows[0])
         found: dict[bytes, Row] = {}
         unread = [to_item(row.key) for row in rows]
         attempt = 0
         while unread:
-            self._caller.pause(attempt)
+            if attempt == _FRUITLESS:
+                raise GaveUp
+            self.caller.pause(attempt)
             request = {table: {"Keys": unread, "ConsistentRead": True}}
-            answer = self._caller.call(lambda asked=request: self._read(asked), 0, lambda _: 0)  # type: ignore[misc]
+            answer = self.caller.call(lambda asked=request: self._read(asked), 0, lambda _: 0)  # type: ignore[misc]
             for item in answer["Responses"].get(table, ()):
                 existing = from_item(item)
                 found[key_bytes(rows[0].table, existing)] = existing
-            unread = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            attempt += 1
+            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            attempt = attempt + 1 if len(left) == len(unread) else 0
+            unread = left
         return found
 
     def _read(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +80,13 @@ class ConditionalPuts:
 
     def _send(self, row: TargetRow, condition: Condition) -> "_Put":
         put = _Put(self._manager, self._name(row), row, condition)
-        self._caller.call(put.send, row.write_units, put.units)
+        try:
+            self.caller.call(put.send, row.write_units, put.units)
+        except PayloadTooLarge as error:
+            raise MigrationError(
+                f"The row {' '.join(row.key.values())} of {row.table} is larger than DynamoDB allows, by its own count "
+                f"({row.size:,} bytes by this one): leave it out of the source, and begin again with apply."
+            ) from error
         return put
 
     def _name(self, row: TargetRow) -> str:

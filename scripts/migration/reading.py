@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from scripts.migration.canonical import MultisetDigest, source_digest
 from scripts.migration.failure import Code, MigrationError, Rejection
-from scripts.migration.journal import Journal, Model
+from scripts.migration.journal import Journal
 from scripts.migration.mapping import Mapping
+from scripts.migration.model_counts import ModelCounts
 from scripts.migration.rejects import Rejects
 from scripts.migration.sources.source import Source, SourceRow, UnreadableRow
 from scripts.migration.target_rows import TargetRow
 from scripts.migration.transform import Transformer
-from shared.database.model_versions import MAX_MODEL_VERSIONS
+from shared.models.fields import timestamp
 
 _FLUSHED = 10_000
 """Counts of so many owners or model versions are kept in memory."""
@@ -30,7 +32,6 @@ class Findings:
     bytes: Counter[str] = field(default_factory=Counter)
     write_units: int = 0
     identical: int = 0
-    ignored: Counter[str] = field(default_factory=Counter)
 
 
 class Contents:
@@ -80,36 +81,55 @@ class FirstReading:
         self._tick = tick
         self._models = ModelCounts(journal)
         self._owners: Counter[tuple[str, str]] = Counter()
+        self._latest = timestamp(datetime.now(UTC) + timedelta(days=1))
         self.findings = Findings()
 
     def run(self) -> Findings:
+        """Raises MigrationError where no row at all can be accepted."""
+        accepted: dict[str, str] = {}
         self._journal.begin()
         for name in self._contents.users_first:
+            before = self.findings.accepted.total()
             for row in self._contents.rows(name):
                 digest = _digest_of(name, row)
                 self.findings.source.add(digest)
                 self._judge(name, row, digest)
                 self._tick(1)
+            accepted[_accepted_of(name)] = str(self.findings.accepted.total() - before)
         self._flush(0)
         self._models.flush()
         self._journal.commit()
+        self._journal.put(latest=self._latest, **accepted)
+        if not self.findings.accepted:
+            raise self._nothing()
         return self.findings
+
+    def _nothing(self) -> MigrationError:
+        contents = self._contents
+        left_out = [f"{count} {what}" for what, count in contents.source.left_out().items()]
+        rejects = [f"{count} {code}" for code, count in sorted(self._rejects.counts.items())]
+        return MigrationError(
+            f"There is nothing to migrate. Read were {self.findings.source.count} rows of "
+            f"{', '.join(contents.transformers) or 'no collection'}; rejects: {', '.join(rejects) or 'none'}; "
+            f"left out: {', '.join([*contents.ignored, *left_out]) or 'nothing'}."
+        )
 
     def _judge(self, name: str, row: SourceRow | UnreadableRow, digest: bytes) -> None:
         try:
             if isinstance(row, UnreadableRow):
                 raise Rejection(Code.UNREADABLE_ROW, row.reason)
-            self._accept(name, row, digest, self._contents.transformers[name].transform(row))
+            self._accept(name, row, digest, self._contents.transformers[name].transform(row, self._latest))
         except Rejection as rejection:
             self._rejects.add(name, row.position, rejection)
 
     def _accept(self, name: str, row: SourceRow, digest: bytes, target: TargetRow) -> None:
-        model = self._models.number_for(target)
-        position = f"{name}\0{row.position}"
-        other = self._journal.add_row(target.key_bytes, position, target.digest, digest, model)
+        other = self._journal.find_row(target.key_bytes)
         if other is None:
+            model = self._models.number_for(target)
+            self._journal.add_row(target.key_bytes, f"{name}\0{row.position}", target.digest, digest, model)
             self._count(target, model)
         elif other.digest == target.digest:
+            self._models.number_for(target)  # what a user's row says of these is no part of its digest
             self.findings.identical += 1
         else:
             where = other.position.partition("\0")[2]
@@ -131,83 +151,32 @@ class FirstReading:
             self._owners.clear()
 
 
-class ModelCounts:
-    """The model versions of embeddings: each has the dimension of the first vector that was read."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._known: dict[tuple[str, str], tuple[int, int]] = {}
-        self._counts: dict[int, tuple[int, str]] = {}
-
-    def number_for(self, target: TargetRow) -> int | None:
-        """The model version's number in the journal. Raises Rejection for a vector that does not belong to it."""
-        if target.table == "users":
-            self._declare_all(target)
-        if target.table != "embeddings":
-            return None
-        owner, name, dimension = target.owner, target.attributes["model_version"], target.attributes["vector_dimension"]
-        return self._number(owner, name, dimension, target.attributes["created_at"])
-
-    def count(self, number: int, created_at: str) -> None:
-        rows, first = self._counts.get(number, (0, created_at))
-        self._counts[number] = (rows + 1, min(first, created_at))
-        if len(self._counts) > _FLUSHED:
-            self.flush()
-
-    def flush(self) -> None:
-        self._journal.count_models(self._counts.items())
-        self._counts.clear()
-        self._known.clear()
-
-    def _declare_all(self, target: TargetRow) -> None:
-        """What a user's row says of their model versions counts as well as a vector."""
-        for name, entry in target.attributes["models"].items():
-            dimension = entry.get("dimension") if isinstance(entry, dict) else None
-            if not isinstance(dimension, int) or dimension < 1:
-                raise Rejection(Code.BAD_VALUE, "has no whole number as dimension", f"models.{name}", entry)
-            self._number(target.owner, name, dimension, str(entry.get("created_at", target.attributes["created_at"])))
-
-    def _number(self, owner: str, name: str, dimension: int, created_at: str) -> int:
-        number, settled = self._find(owner, name) or (self._add(owner, name, dimension, created_at), dimension)
-        if settled != dimension:
-            reason = f"has {dimension} components; the vectors of {name} have {settled}"
-            raise Rejection(Code.DIMENSION_MISMATCH, reason, "embedding_vector")
-        return number
-
-    def _find(self, owner: str, name: str) -> tuple[int, int] | None:
-        found = self._known.get((owner, name)) or self._journal.model(owner, name)
-        if found is not None:
-            self._known[owner, name] = found
-        return found
-
-    def _add(self, owner: str, name: str, dimension: int, created_at: str) -> int:
-        if self._journal.model_count(owner) >= MAX_MODEL_VERSIONS:
-            reason = f"would be more than the {MAX_MODEL_VERSIONS} that an owner may have"
-            raise Rejection(Code.TOO_MANY_MODEL_VERSIONS, reason, "model_version", name)
-        return self._journal.add_model(Model(owner, name, dimension, created_at, 0))
-
-
 class LaterReading:
     """Gives the rows that the first reading accepted. A row that is not as it was then ends it with MigrationError."""
 
     def __init__(self, contents: Contents, journal: Journal) -> None:
         self._contents = contents
         self._journal = journal
+        self._latest = journal.get("latest")
 
     def rows(self, name: str) -> Iterator[tuple[int, TargetRow]]:
         """Number in the journal, and item, of every accepted row of a collection."""
         transformer = self._contents.transformers[name]
+        given = 0
         for row in self._contents.rows(name):
             if isinstance(row, SourceRow):
                 accepted = self._accepted(name, row, transformer)
                 if accepted is not None:
+                    given += 1
                     yield accepted
+        if str(given) != self._journal.get(_accepted_of(name)):
+            raise changed(f"{name}, of which {given} rows are as they were")
 
     def _accepted(self, name: str, row: SourceRow, transformer: Transformer) -> tuple[int, TargetRow] | None:
         try:
-            target = transformer.transform(row)
+            target = transformer.transform(row, self._latest)
         except Rejection:
-            return None
+            return None  # were it accepted at first, there would be too few in the end
         known = self._journal.find_row(target.key_bytes)
         if known is None and self._was_rejected(target):
             return None
@@ -215,7 +184,7 @@ class LaterReading:
             raise changed(row.position)
         if known.position != f"{name}\0{row.position}":
             return None  # it has the key of an earlier row
-        if known.source != _digest_of(name, row):
+        if known.source != _digest_of(name, row) or known.digest != target.digest:
             raise changed(row.position)
         return known.number, target
 
@@ -225,6 +194,11 @@ class LaterReading:
             found = self._journal.model(target.owner, target.attributes["model_version"])
             return found is None or found[1] != target.attributes["vector_dimension"]
         return target.table == "users" and bool(target.attributes["models"])
+
+
+def _accepted_of(name: str) -> str:
+    """Under which name the journal has how many rows of a collection were accepted."""
+    return f"accepted of {name}"
 
 
 def changed(where: str) -> MigrationError:

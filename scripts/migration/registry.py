@@ -1,6 +1,7 @@
 """The model versions in the owners' rows: each is declared before the first vector of it is written."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from itertools import groupby, islice
 
 from scripts.migration.calls import GaveUp
@@ -29,7 +30,7 @@ class Registry:
 
     def check(self) -> None:
         """Raises MigrationError where an owner has a model version of another dimension, or too many of them."""
-        for (owner, models), row in self._owners():
+        for (owner, models), row in self._owners(self._journal.models()):
             registry = row.get(REGISTRY, {}) if row else {}
             _check_room(owner, {*registry, *(model.model_version for model in models)})
             for model in models:
@@ -40,21 +41,32 @@ class Registry:
                         f"the source it has {model.dimension}: map these rows to a model_version of another name."
                     )
 
-    def declare(self) -> None:
-        """Make the rows and entries that are missing. Raises MigrationError."""
-        for (owner, models), row in self._owners():
-            if row is None:
-                self._make(owner, models)
-            else:
-                self._add_missing(owner, models, row)
+    def declare_new(self, *, is_empty: bool) -> None:
+        """Make the rows and entries that are missing for what will be written. Raises MigrationError.
 
-    def missing(self) -> int:
-        """How many entries the owners' rows lack."""
-        return sum(
-            model.model_version not in (row or {}).get(REGISTRY, {})
-            for (_, models), row in self._owners()
-            for model in models
-        )
+        `is_empty`: the table of embeddings was when the migration began, so that all of them will be.
+        """
+        self._declare(self._journal.models() if is_empty else self._journal.new_models())
+
+    def declare_found(self) -> None:
+        """Make those that are missing for what turned out to be there; of what was deleted nothing is made."""
+        self._declare(self._journal.found_models())
+
+    def _declare(self, chosen: Iterable[Model]) -> None:
+        with closing(self._journal.another()) as notes:  # while this one reads, it cannot write
+            for (owner, models), row in self._owners(chosen):
+                if row is not None:
+                    self._add_missing(owner, models, row)
+                elif any(model.rows for model in models):
+                    self._make(owner, models, notes)
+
+    def settled(self) -> Iterator[tuple[Model, int | None]]:
+        """Every model version of the source, and its dimension in the target; None where the owner's row lacks it."""
+        for (_, models), row in self._owners(self._journal.models()):
+            registry = (row or {}).get(REGISTRY, {})
+            for model in models:
+                entry = registry.get(model.model_version)
+                yield model, None if entry is None else int(entry["dimension"])
 
     def complete(self, row: TargetRow) -> TargetRow:
         """A user's row with the model versions that the source has embeddings of."""
@@ -62,13 +74,15 @@ class Registry:
         models = {**entries, **row.attributes[REGISTRY]}
         return TargetRow(row.table, row.owner, {**row.attributes, REGISTRY: models}, row.write)
 
-    def _make(self, owner: str, models: list[Model]) -> None:
+    def _make(self, owner: str, models: list[Model], notes: Journal) -> None:
         """The row that the API would make at the owner's first embedding, as old as the oldest of these."""
-        try:
-            if self._puts.put(self._new_row(owner, models)) not in (Outcome.WRITTEN, Outcome.PRESENT):
-                self._add_missing(owner, models, {})  # they signed in just now
-        except GaveUp as error:
-            raise MigrationError("The users table does not answer: resume later.") from error
+        row = self._new_row(owner, models)
+        with _told():
+            outcome = self._puts.put(row)
+        if outcome is Outcome.WRITTEN:
+            notes.note_written([row.key_bytes])
+        else:
+            self._add_missing(owner, models, {})  # they signed in just now
 
     def _new_row(self, owner: str, models: list[Model]) -> TargetRow:
         created_at = min(model.first_created for model in models)
@@ -78,25 +92,40 @@ class Registry:
     def _add_missing(self, owner: str, models: list[Model], row: Row) -> None:
         for model in models:
             if model.model_version not in row.get(REGISTRY, {}):
-                try:
-                    self._repository.declare(owner, model.model_version, model.dimension)
-                except ApiError as error:
-                    raise MigrationError(
-                        f"{model.model_version} of {owner} cannot be declared. {error.detail}"
-                    ) from error
+                self._add(model)
 
-    def _owners(self) -> Iterator[tuple[Owned, Row | None]]:
-        """Every owner with model versions, and their row in the target."""
-        owners = ((owner, list(models)) for owner, models in groupby(self._journal.models(), lambda model: model.owner))
+    def _add(self, model: Model) -> None:
+        def declare() -> None:
+            self._repository.declare(model.owner, model.model_version, model.dimension)
+
+        units = self._new_row(model.owner, [model]).write_units
+        try:
+            with _told():
+                self._puts.caller.call(declare, units, lambda _: units)
+        except ApiError as error:
+            raise MigrationError(
+                f"{model.model_version} of {model.owner} cannot be declared. {error.detail}"
+            ) from error
+
+    def _owners(self, chosen: Iterable[Model]) -> Iterator[tuple[Owned, Row | None]]:
+        """Every owner of these model versions, and their row in the target."""
+        owners = ((owner, list(models)) for owner, models in groupby(chosen, lambda model: model.owner))
         for group in _groups(owners):
             keys = [self._new_row(owner, models) for owner, models in group]
-            existing = self._puts.existing(keys)
+            with _told():
+                existing = self._puts.existing(keys)
             for owned, key in zip(group, keys, strict=True):
                 yield owned, existing.get(key.key_bytes)
 
 
-def _missing(models: Iterable[Model], registry: Mapping[str, object]) -> int:
-    return sum(model.model_version not in registry for model in models)
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except GaveUp as error:
+        raise MigrationError(
+            "The users table does not answer: try again later, with resume if a run has begun."
+        ) from error
 
 
 def _entries(models: Iterable[Model]) -> dict[str, dict[str, object]]:

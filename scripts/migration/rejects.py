@@ -1,6 +1,7 @@
 """The rejects file: a JSON line for each row that stays behind, with why and a glimpse of what is wrong."""
 
 import json
+import os
 import re
 import threading
 from collections import Counter
@@ -11,7 +12,10 @@ from typing import Any
 from scripts.migration.failure import Rejection
 
 _LONGEST = 40
-_SECRET = re.compile(r"pass|secret|token|credential|api_?key|authorization|cookie|session|salt|hash|email|phone", re.I)
+_SECRET = re.compile(
+    r"pass|secret|token|credential|api_?key|authorization|cookie|session|salt|hash|email|phone|pwd|private_?key|auth(?!or)|ssn|iban|birth|address",
+    re.I,
+)
 
 
 class Rejects:
@@ -42,6 +46,12 @@ class Rejects:
         with self._lock:
             self.counts[rejection.code] += 1
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def flush(self) -> None:
+        """What was added is on disk after this."""
+        with self._lock:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from scripts.migration.estimate import Estimate
@@ -10,18 +12,17 @@ from scripts.migration.journal import Journal
 from scripts.migration.reading import Contents, Findings
 from scripts.migration.rejects import Rejects
 from scripts.migration.run import Run
-from scripts.migration.verifying import STATES, WRONG, Verification
+from scripts.migration.verifying import WRONG, Verification
 
 Report = dict[str, Any]
+_FEW_OWNERS, _SHOWN_OWNERS = 20, 100
+"""The others are in the file of owners alone, which may be long."""
 
 
 def reading_report(
     contents: Contents, findings: Findings, rejects: Rejects, estimate: Estimate, journal: Journal
 ) -> Report:
     """What the first reading found."""
-    owners: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for owner, table, count in journal.owner_counts():
-        owners[owner][table] = count
     return {
         "collections": {name: transformer.table for name, transformer in contents.transformers.items()},
         "ignored_collections": contents.ignored,
@@ -33,8 +34,25 @@ def reading_report(
         "source_digest": findings.source.hex(),
         "content_digest": findings.target.hex(),
         "estimate": asdict(estimate),
-        "owners": dict(owners),
+        "owners": journal.owner_count(),
     }
+
+
+def owner_counts(journal: Journal) -> Iterator[Report]:
+    """The accepted rows of each owner, by table."""
+    for owner, counts in groupby(journal.owner_counts(), itemgetter(0)):
+        yield {"owner": owner, **{table: count for _, table, count in counts}}
+
+
+def owner_states(found: Verification) -> Iterator[Report]:
+    """What became of each owner's rows, by table and state."""
+    surplus = ((owner, table, "surplus", count) for (owner, table), count in found.surplus.items())
+    states = ((*place, count) for place, count in found.counts.items())
+    for owner, counts in groupby(sorted([*states, *surplus]), itemgetter(0)):
+        tables: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for _, table, state, count in counts:
+            tables[table][state] = count
+        yield {"owner": owner, **tables}
 
 
 def writing_report(journal: Journal, run: Run) -> Report:
@@ -47,18 +65,34 @@ def writing_report(journal: Journal, run: Run) -> Report:
     }
 
 
-def verification_report(found: Verification) -> Report:
-    owners: defaultdict[str, dict[str, dict[str, int]]] = defaultdict(dict)
-    for (owner, table, state), count in sorted(found.counts.items()):
-        owners[owner].setdefault(table, {})[state] = count
+def verification_report(found: Verification, reading: Mapping[str, Any]) -> Report:
+    """`reading` is what reading_report said of the source."""
+    owners = {counts.pop("owner"): counts for counts in islice(_shown(found), _SHOWN_OWNERS)}
+    rejects = sum(reading["rejects"].values())
     return {
         "agrees": found.is_right,
+        "complete": found.is_right and not rejects,
+        "rows": reading["rows"] - reading["identical_duplicates"],
+        "arrived": found.arrived,
+        "rejects": rejects,
         "states": found.by_state,
         "missing_model_versions": found.missing_models,
+        "different_model_versions": found.different_models,
+        "surplus": found.surplus.total(),
         "source_digest": found.source.hex(),
         "target_digest": found.target.hex(),
-        "owners": dict(owners),
+        "owners": owners,
     }
+
+
+def _shown(found: Verification) -> Iterator[Report]:
+    """Few owners are all shown; of many, those of whom something did not arrive or is there too much."""
+    is_few = len({owner for owner, _, _ in found.counts}) <= _FEW_OWNERS
+    odd = {*WRONG, "surplus"}
+    for counts in owner_states(found):
+        states = {state for states in counts.values() if isinstance(states, dict) for state in states}
+        if is_few or states & odd:
+            yield counts
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -74,7 +108,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _reading_lines(reading: Mapping[str, Any]) -> Iterator[str]:
     accepted = _counts(reading["accepted"]) or "none"
-    yield f"read: {reading['rows']:,} rows; accepted: {accepted}, of {len(reading['owners']):,} owners"
+    yield f"read: {reading['rows']:,} rows; accepted: {accepted}, of {reading['owners']:,} owners"
     if reading["identical_duplicates"]:
         yield f"there twice, word for word: {reading['identical_duplicates']:,}"
     if reading["left_out"] or reading["ignored_collections"]:
@@ -97,15 +131,26 @@ def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _verification_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "verified: " + _counts({state: found["states"][state] for state in STATES if found["states"][state]})
-    yield f"model versions missing: {found['missing_model_versions']}"
+    yield f"{found['arrived']:,} of {found['rows']:,} rows of the source arrived."
+    yield "verified: " + (_counts({state: count for state, count in found["states"].items() if count}) or "nothing")
+    yield (
+        f"model versions missing: {found['missing_model_versions']:,}; "
+        f"of another dimension: {found['different_model_versions']:,}"
+    )
+    yield f"surplus, which the source no longer has: {found['surplus']:,}"
     yield f"digest of the source: {found['source_digest']}"
     yield f"digest of the target: {found['target_digest']}"
     for owner, tables in found["owners"].items():
-        wrong = {state for states in tables.values() for state in states if state in WRONG}
-        if wrong or len(found["owners"]) <= 20:
-            yield f"  {owner}: " + "; ".join(f"{table}: {_counts(states)}" for table, states in tables.items())
-    yield "Both sides agree." if found["agrees"] else "THE SIDES DIFFER: see what is missing or different above."
+        yield f"  {owner}: " + "; ".join(f"{table}: {_counts(states)}" for table, states in tables.items())
+    yield _verdict(found)
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    if not found["agrees"]:
+        return "THE SIDES DIFFER: see what did not arrive above."
+    if not found["complete"]:
+        return f"What was accepted arrived, and {found['rejects']:,} rows of the source STAYED BEHIND as rejects."
+    return "Both sides agree."
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from scripts.migration.forms import check_forms, zone_named
+from shared.models.embedding import SHARED_OWNER
 
 Table = Literal["users", "reports", "embeddings"]
 Type = Literal["text", "integer", "number", "boolean", "json", "timestamp", "date", "vector", "set"]
@@ -32,6 +33,7 @@ TARGETS: dict[Table, dict[str, Type]] = {
         "product_id": "text",
         "model_version": "text",
         "embedding_vector": "vector",
+        "vector_dimension": "integer",
         "product": "json",
         **_COMMON,
     },
@@ -60,6 +62,9 @@ class FieldRule(Part):
     """Where one target field comes from: `from` (the first of several that a row has), `value`, `members` or `rest`."""
 
     sources: Texts = Field(default=(), alias="from")
+    may_differ: bool = False
+    """Of several in `from`: whether the first counts where a later one has another value, instead of a reject."""
+
     value: Any = None
     default: Any = None
     type: Type | None = None
@@ -105,6 +110,9 @@ class Owner(Part):
     field: str | None = None
     lookup: Lookup | None = None
     fixed: str | None = None
+    any_id: bool = False
+    """Whether a field or `fixed` may have another id than a Cognito sub, which is a UUID."""
+
     allow_shared: bool = False
     """Whether a row may be the shared catalogue's where its field or the lookup file says so."""
 
@@ -113,6 +121,10 @@ class Owner(Part):
         if sum(choice is not None for choice in (self.field, self.lookup, self.fixed)) != 1:
             raise ValueError("needs exactly one of field, lookup and fixed")
         return self
+
+    @property
+    def may_be_shared(self) -> bool:
+        return self.allow_shared or self.fixed == SHARED_OWNER
 
     @property
     def source_field(self) -> str | None:
@@ -144,6 +156,10 @@ class Collection(Part):
             if rule.keep and name != "id":
                 raise ValueError(f"{name} cannot have keep, which is for id alone")
             _check_type(name, rule, known[name])
+        if self.into == "reports" and self.owner.may_be_shared:
+            raise ValueError("reports cannot be shared: only embeddings can")
+        if self.into == "users" and self.owner.fixed == SHARED_OWNER:
+            raise ValueError("users cannot all be the shared catalogue, which is one")
         missing = [name for name in _NEEDED[self.into] if name not in self.fields]
         if missing:
             raise ValueError(f"{self.into} need {', '.join(missing)} under fields; a value or a default will do")

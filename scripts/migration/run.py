@@ -21,7 +21,7 @@ from scripts.migration.rules import Table
 from scripts.migration.snapshots import discard_snapshots
 from scripts.migration.target import Target
 from scripts.migration.target_rows import TargetRow
-from scripts.migration.writer import Acknowledgements, Numbered, Write, Writers, chunked, look_and_put, put_each
+from scripts.migration.writer import Acknowledgements, Before, Numbered, Write, Writers, chunked, look_and_put, put_each
 from shared.similarity.objects import ObjectStore
 
 THREADS = 8
@@ -77,6 +77,7 @@ class Run:
             self._registry.check()
             self._look_at_tables(resumed=resumed)
             self._write_all()
+            self._registry.declare_found()
             self._discard(resumed=resumed)
             self._journal.put(phase=_FINISHED)
 
@@ -108,7 +109,7 @@ class Run:
         try:
             self._submit(writers, users, progress)
             writers.drain()
-            self._registry.declare()
+            self._registry.declare_new(is_empty="embeddings" in self._refilled)
             self._submit(writers, names[len(users) :], progress)
             writers.drain()
         except BaseException:
@@ -135,38 +136,46 @@ class Run:
     def _way(self, chunk: Sequence[Numbered]) -> Write:
         table = chunk[0][1].table
         if table not in self._batched:
-            return look_and_put(self._puts, self._once_there(table, chunk))
+            return look_and_put(self._puts, self._before(table, chunk))
         if not self._pace.batches:
             return put_each(self._puts)
         name = self._target.tables[table]
         return lambda rows: self.batches.write(name, rows)
 
-    def _once_there(self, table: Table, chunk: Sequence[Numbered]) -> frozenset[bytes]:
+    def _before(self, table: Table, chunk: Sequence[Numbered]) -> Before:
         if table in self._refilled:
-            return frozenset()
-        return frozenset(row.key_bytes for _, row in chunk if self._journal.was_there(row.key_bytes))
+            return Before()
+        there = frozenset(row.key_bytes for _, row in chunk if self._journal.was_there(row.key_bytes))
+        return Before(there, frozenset(key for key in there if self._journal.was_written(key)))
 
     @property
     def _rows_at_once(self) -> int:
         return MOST_ITEMS if self._pace.batches or not self._batched else _SINGLE_ROWS
 
     def _discard(self, *, resumed: bool) -> None:
-        """A resumed run cannot tell what an earlier one wrote just before it died from what was there before."""
+        """After a run that did not end nobody can tell what it wrote just before from what was there already."""
         objects = self._target.objects()
-        outcomes = [Outcome.WRITTEN, Outcome.REPLACED, *([Outcome.PRESENT] if resumed else [])]
-        touched = sorted({model for outcome in outcomes for model in self._journal.models_with(outcome)})
+        is_known = not resumed and self._journal.get("before") == _FINISHED
+        touched = self._journal.touched_models(is_known=is_known)
         if not touched:
             return
         if objects is None:
             say("No SIMILARITY_BUCKET is named: the snapshots of what was written are not discarded.")
             return
         with ThreadPoolExecutor(self._pace.threads) as pool:
-            for done in [pool.submit(self._discard_one, objects, *model) for model in touched]:
-                done.result()
+            told = [pool.submit(self._discard_one, objects, *model) for model in touched]
+        failures = dict.fromkeys(failure for one in told if (failure := one.result()))
+        if failures:
+            raise MigrationError("\n".join(failures))
 
-    def _discard_one(self, objects: ObjectStore, owner: str, model_version: str) -> None:
-        self._lock.check()
-        discard_snapshots(objects, owner, model_version)
+    def _discard_one(self, objects: ObjectStore, owner: str, model_version: str) -> str | None:
+        """What went wrong with it; the others are tried all the same."""
+        try:
+            self._lock.check()
+            discard_snapshots(objects, owner, model_version)
+        except MigrationError as error:
+            return str(error)
+        return None
 
 
 class _Seen:
@@ -185,6 +194,8 @@ class _Seen:
                     Code.KEY_TAKEN, "is the id of another user's report", "id", row.attributes.get("id")
                 )
                 self._rejects.add(row.table, " ".join(row.key.values()), rejection)
+        if any(outcome is Outcome.TAKEN for _, outcome in rows):
+            self._rejects.flush()
 
 
 def is_finished(journal: Journal) -> bool:

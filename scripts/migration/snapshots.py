@@ -26,7 +26,7 @@ def discard_snapshots(
 ) -> None:
     """Delete what says which snapshot and matrix there are, until nobody can be building on what was read before.
 
-    Raises MigrationError where the bucket does not answer.
+    Raises MigrationError where the bucket does not answer, or somebody builds for longer than a lease lasts twice.
     """
     prefix = object_prefix(owner, model_version)
     keys = [prefix + name for name in _DISCARDED]
@@ -34,8 +34,7 @@ def discard_snapshots(
         objects.delete(keys)
         lease = _lease(objects, owner, model_version, sleep, clock)
         objects.delete(keys)
-        if lease is not None:
-            lease.release()
+        lease.release()
     except ApiError as error:
         raise MigrationError(
             f"The snapshots of {model_version} of {owner} cannot be discarded ({error.detail}): resume, or searches "
@@ -45,12 +44,15 @@ def discard_snapshots(
 
 def _lease(
     objects: ObjectStore, owner: str, model_version: str, sleep: Callable[[float], None], clock: Callable[[], datetime]
-) -> Lease | None:
-    """The right to build, which nobody else has then; None where one who builds renews it for longer than it lasts."""
+) -> Lease:
+    """The right to build, which nobody else has then."""
     deadline = clock() + 2 * DURATION
     while clock() < deadline:
         lease = take_lease(objects, owner, model_version, is_full=True, clock=clock)
         if isinstance(lease, Lease):
             return lease
         sleep(_PAUSE_SECONDS)
-    return None
+    raise MigrationError(
+        f"Somebody goes on building a snapshot of {model_version} of {owner}, so that it may lack what was migrated: "
+        "resume, which discards it again."
+    )

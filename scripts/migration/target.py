@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from scripts.deployment.failure import explain
 from scripts.local.cloud import read_outputs
 from scripts.local.folder import LocalFolder
 from scripts.local.template import Template
+from scripts.migration.calls import CONNECT_SECONDS, READ_SECONDS
 from scripts.migration.failure import MigrationError
 from scripts.migration.lock import LOCK_ID
 from scripts.migration.rules import Table
@@ -28,7 +30,7 @@ from shared.similarity.objects import ObjectStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_CONNECT_SECONDS, _READ_SECONDS = 5, 20
+_ELSEWHERE = ("AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _VARIABLES: dict[Table, str] = {
     "users": "DYNAMODB_USERS_TABLE",
     "reports": "DYNAMODB_REPORTS_TABLE",
@@ -62,11 +64,22 @@ class Target:
         self.reader = DatabaseManager(settings)
         """Calls are tried again by the SDK, which does no harm to reads."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """What tells these tables from those of other environments."""
+        """What tells these tables from all others, those of their names in another account or made anew included.
+
+        Raises MigrationError.
+        """
         place = self.settings.dynamodb_endpoint or self.settings.dynamodb_region
-        return " ".join((place, *self.tables.values()))
+        return " ".join((place, *(self._identify(name) for name in self.tables.values())))
+
+    def _identify(self, name: str) -> str:
+        try:
+            found = self.reader.client.describe_table(TableName=name)["Table"]
+        except (BotoCoreError, ClientError) as error:
+            raise MigrationError(f"The table {name} cannot be described. {explain(error)}") from error
+        own = found.get("TableId") or f"{found['TableArn']}@{found['CreationDateTime']}"
+        return f"{name}:{own}"
 
     def objects(self) -> ObjectStore | None:
         """The bucket of similarity data; None where no bucket is named."""
@@ -126,6 +139,12 @@ def _local_variables() -> dict[str, str]:
 
 def _cloud_variables(options: TargetOptions) -> dict[str, str]:
     """Credentials stay the caller's own."""
+    leading = [name for name in _ELSEWHERE if os.environ.get(name)]
+    if leading:
+        raise MigrationError(
+            f"--environment is one on AWS, but this shell leads elsewhere with {', '.join(leading)}, as one with the "
+            "laptop stack's variables does: unset these, or leave --environment out."
+        )
     names = {table.name.split("-")[1]: table.name for table in Template.load().tables(options.environment or "")}
     variables = {variable: names[table] for table, variable in _VARIABLES.items()}
     if options.profile:
@@ -160,8 +179,8 @@ def _single_try_client(settings: Settings, connections: int) -> "DynamoDBClient"
         endpoint_url=settings.dynamodb_endpoint,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
             max_pool_connections=connections,
             parameter_validation=False,  # every parameter is composed from values already validated
             user_agent=f"k9-migrate/{__version__} Botocore/{botocore.__version__}",  # else it is built for each try

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.migration.extraction import Extractor
+from scripts.migration.conversions import as_text
+from scripts.migration.extraction import ABSENT, Extractor, value_at
 from scripts.migration.failure import Code, Rejection
 from scripts.migration.mapping import Mapping as RowMapping
 from scripts.migration.owners import owner_finder
@@ -46,18 +47,24 @@ class Transformer:
             "embeddings": self._embedding,
         }[collection.into]
 
-    def transform(self, row: SourceRow) -> TargetRow:
-        """Raises Rejection."""
+    def transform(self, row: SourceRow, latest: str | None = None) -> TargetRow:
+        """Raises Rejection; also for a time after `latest`, as the API writes nothing that is older than a row."""
         owner = self._owners.find(row.values)
         fields = {**self._extractor.extract(row.values), "user_id": owner}
         if "created_at" not in fields:
             raise Rejection(
                 Code.MISSING_FIELD, "has no value, and no default in the mapping", self._label("created_at")
             )
+        self._refuse_future(fields, latest)
         target = self._make(fields, row.values)
         if target.size > MAX_ITEM_BYTES:
             raise Rejection(Code.TOO_LARGE, f"makes an item of {target.size} bytes; 400 KB is the most")
         return target
+
+    def _refuse_future(self, fields: Mapping[str, Any], latest: str | None) -> None:
+        for name in ("created_at", "updated_at") if latest else ():
+            if fields.get(name, "") > latest:
+                raise Rejection(Code.BAD_TIME, "is later than a day from now", self._label(name), fields[name])
 
     def _user(self, fields: dict[str, Any], values: Mapping[str, Any]) -> TargetRow:
         user = self._checked(DBUser, fields)
@@ -72,7 +79,11 @@ class Transformer:
         return report_row(report, self._write("reports", report.id))
 
     def _embedding(self, fields: dict[str, Any], values: Mapping[str, Any]) -> TargetRow:
+        stated = fields.pop("vector_dimension", None)
         embedding = self._checked(DBProductEmbedding, fields)
+        if stated not in (None, embedding.vector_dimension):
+            reason = f"is not how many components the vector has, which are {embedding.vector_dimension}"
+            raise Rejection(Code.BAD_VECTOR, reason, self._label("vector_dimension"), stated)
         key = (embedding.user_id, embedding.model_version, embedding.product_id)
         return embedding_row(embedding, self._write("embeddings", *key))
 
@@ -82,10 +93,12 @@ class Transformer:
 
     def _key(self, values: Mapping[str, Any]) -> Iterator[str]:
         for name in self._collection.key_fields:
-            value = values.get(name)
-            if value is None or value == "" or isinstance(value, list | dict):
-                raise Rejection(Code.MISSING_FIELD, "is the row's key, and has no value", name, value)
-            yield str(value)
+            value = value_at(values, name)
+            if value is ABSENT or value is None or value == "":
+                raise Rejection(Code.MISSING_FIELD, "is the row's key, and has no value", name)
+            if isinstance(value, list | dict):
+                raise Rejection(Code.MISSING_FIELD, "is the row's key, and no single value", name, value)
+            yield _key_text(value)
 
     def _checked(self, model: type[BaseModel], fields: dict[str, Any]) -> Any:
         try:
@@ -111,6 +124,14 @@ class Transformer:
         """The field as the source calls it, where one field is where it comes from."""
         rule = self._collection.fields.get(name)
         return rule.sources[0] if rule and rule.sources else name
+
+
+def _key_text(value: Any) -> str:
+    """A whole number is the same key however a database writes it."""
+    try:
+        return as_text(value)
+    except ValueError:
+        return str(value)
 
 
 def _code(name: str, reason: str) -> Code:

@@ -1,31 +1,37 @@
 """Whether all arrived: every accepted row of the source beside the one that the table has under its key now."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, get_args
 
 from scripts.migration.calls import Caller, GaveUp
-from scripts.migration.canonical import MultisetDigest
+from scripts.migration.canonical import MultisetDigest, row_digest
 from scripts.migration.capacity import AdaptiveConcurrency, CapacityLimit
 from scripts.migration.failure import MigrationError
-from scripts.migration.journal import Journal, Outcome
+from scripts.migration.journal import Journal, Model
 from scripts.migration.progress import Progress
-from scripts.migration.puts import MOST_KEYS, ConditionalPuts, judge
+from scripts.migration.puts import MOST_KEYS, ConditionalPuts
 from scripts.migration.reading import Contents, LaterReading
 from scripts.migration.registry import Registry
+from scripts.migration.rules import Table
+from scripts.migration.signatures import signed_rows, write_id
 from scripts.migration.target import Target
-from scripts.migration.target_rows import CREATED_BY, TargetRow, visible_digest
+from scripts.migration.target_rows import CREATED_BY, REGISTRY, TargetRow, key_bytes, visible_digest
 from scripts.migration.writer import Numbered, chunked
 from shared.database.attributes import Row
+from shared.database.conditions import REGISTER
 
 State = Literal["equal", "changed since", "deleted since", "another's content", "another's key", "missing", "different"]
 STATES: tuple[State, ...] = get_args(State)
-WRONG: frozenset[State] = frozenset({"missing", "different"})
-_LEFT_OUT: frozenset[State] = frozenset({"changed since", "deleted since", "another's content", "another's key"})
-"""What somebody did on purpose; it is counted, and in neither digest."""
+ARRIVED: frozenset[State] = frozenset({"equal", "changed since", "deleted since"})
+WRONG: frozenset[State] = frozenset(STATES) - ARRIVED
+"""Not there, not as it should be, or kept away by what somebody else has under its key."""
+
+_LEFT_OUT: frozenset[State] = frozenset({"changed since", "deleted since"})
+"""What owners did on purpose; it is counted, and in neither digest."""
 
 _THREADS = 8
 _MOST_BYTES = 12 * 1024 * 1024
@@ -39,6 +45,11 @@ class Verification:
     source: MultisetDigest = field(default_factory=MultisetDigest)
     target: MultisetDigest = field(default_factory=MultisetDigest)
     missing_models: int = 0
+    different_models: int = 0
+    """Model versions whose vectors have another dimension in the target."""
+
+    surplus: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By owner and table, the live rows that this source's migrations have written and that it does not have."""
 
     @property
     def by_state(self) -> dict[State, int]:
@@ -50,7 +61,13 @@ class Verification:
     @property
     def is_right(self) -> bool:
         agrees = (self.source.total, self.source.count) == (self.target.total, self.target.count)
-        return agrees and not self.missing_models and not any(self.by_state[state] for state in WRONG)
+        are_models_right = not self.missing_models and not self.different_models
+        return agrees and are_models_right and not any(self.by_state[state] for state in WRONG)
+
+    @property
+    def arrived(self) -> int:
+        """How many accepted rows did, those included that their owners have changed or deleted since."""
+        return sum(self.by_state[state] for state in ARRIVED)
 
 
 class Verifier:
@@ -59,9 +76,14 @@ class Verifier:
     def __init__(self, contents: Contents, journal: Journal, target: Target, source: str) -> None:
         self._contents = contents
         self._journal = journal
+        self._target = target
+        self._source = source
         caller = Caller(CapacityLimit(None), AdaptiveConcurrency(_THREADS))
         self._puts = ConditionalPuts(target.reader, target.reader, caller)
         self._registry = Registry(journal, self._puts, target.reader, source)
+        self._needed: set[tuple[str, str]] = set()
+        """Owners and model versions of which there are rows, so that their entries have to be there."""
+
         self.result = Verification()
 
     def run(self) -> Verification:
@@ -74,8 +96,35 @@ class Verifier:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     self._enter_all(done, progress)
             self._enter_all(running, progress)
-        self.result.missing_models = self._registry.missing()
+        self._compare_models()
+        with Progress("looking for surplus rows", None) as progress:
+            for table in self._target.tables:
+                self.result.surplus.update((row["user_id"], table) for row in self._surplus(table, progress))
         return self.result
+
+    def _compare_models(self) -> None:
+        """An entry is in the digests as a row is: by its owner, its name and its dimension."""
+        for model, settled in self._registry.settled():
+            if (model.owner, model.model_version) not in self._needed:
+                continue
+            self.result.source.add(_model_digest(model, model.dimension))
+            if settled is None:
+                self.result.missing_models += 1
+            else:
+                self.result.target.add(_model_digest(model, settled))
+                self.result.different_models += settled != model.dimension
+
+    def _surplus(self, table: Table, progress: Progress) -> Iterator[Row]:
+        for row in signed_rows(self._target, table):
+            progress.tick(1)
+            is_ours = row[CREATED_BY].split(" ")[1:2] == [write_id(table, row, self._source)]
+            if is_ours and "deleted_at" not in row and not self._is_known(table, row):
+                yield row
+
+    def _is_known(self, table: Table, row: Row) -> bool:
+        """A user's row may have been made for the sake of their embeddings alone."""
+        is_declared = table == "users" and bool(self._journal.models_of(row["user_id"]))
+        return is_declared or self._journal.find_row(key_bytes(table, row)) is not None
 
     def _rows(self) -> Iterator[Numbered]:
         reading = LaterReading(self._contents, self._journal)
@@ -98,6 +147,8 @@ class Verifier:
     def _enter(self, row: TargetRow, existing: Row | None) -> None:
         state = state_of(row, existing)
         self.result.counts[row.owner, row.table, state] += 1
+        if state in ("equal", "changed since", "different"):
+            self._needed.update((row.owner, name) for name in _models_of(row))
         if state not in _LEFT_OUT:
             self.result.source.add(row.digest)
             if existing is not None:
@@ -108,14 +159,21 @@ def state_of(row: TargetRow, existing: Row | None) -> State:
     """What became of a row since it was migrated, or whether it never was."""
     if existing is None:
         return "missing"
-    outcome = judge(row, existing)
-    if outcome is Outcome.PRESENT:
-        return "equal"
-    if outcome is Outcome.TAKEN:
+    if existing.get("user_id") != row.owner:
         return "another's key"
-    if outcome is Outcome.REPLACED:
-        return "different"
     if "deleted_at" in existing:
         return "deleted since"
-    is_ours = existing.get(CREATED_BY, "").split(" ")[1:2] == [row.write.id]
-    return "changed since" if is_ours else "another's content"
+    if visible_digest(existing) == row.digest:
+        return "equal"
+    entry = existing.get(CREATED_BY, "")
+    if entry.split(" ")[1:2] != [row.write.id]:
+        return "another's content"
+    return "different" if existing.get(REGISTER[0]) == entry else "changed since"
+
+
+def _models_of(row: TargetRow) -> Iterable[str]:
+    return row.attributes[REGISTRY] if row.table == "users" else filter(None, [row.model_version])
+
+
+def _model_digest(model: Model, dimension: int) -> bytes:
+    return row_digest({"": "model version", "owner": model.owner, "name": model.model_version, "dimension": dimension})

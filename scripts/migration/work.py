@@ -1,7 +1,7 @@
 """The folder of one migration: its journal, its rejects and its report, and the lock that keeps it to one process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,18 +34,27 @@ class WorkFolder:
 
     @property
     def rejects(self) -> Path:
+        """What the writing left behind, some of it found only then; no other verb touches it."""
         return self.root / "rejects.jsonl"
+
+    def rejects_of(self, verb: str) -> Path:
+        return self.rejects if verb in ("apply", "resume") else self.root / f"rejects-{verb}.jsonl"
 
     @property
     def report(self) -> Path:
         return self.root / "report.json"
 
     @property
+    def owners(self) -> Path:
+        """The counts of every owner, a JSON line each: there may be millions."""
+        return self.root / "owners.jsonl"
+
+    @property
     def holder(self) -> str:
         """The name under which this folder's runs lock the target; the same after one was killed."""
         path = self.root / "holder"
         if not path.exists():
-            _write_whole(path, new_id())
+            _write_whole(path, [new_id()])
         return path.read_text(encoding="utf-8")
 
     @contextmanager
@@ -67,7 +76,10 @@ class WorkFolder:
 
     def write(self, path: Path, document: dict[str, Any]) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        _write_whole(path, f"{text}\n")
+        _write_whole(path, [f"{text}\n"])
+
+    def write_lines(self, path: Path, documents: Iterable[dict[str, Any]]) -> None:
+        _write_whole(path, (f"{json.dumps(document, ensure_ascii=False)}\n" for document in documents))
 
     def read(self, path: Path) -> dict[str, Any]:
         """Raises MigrationError where there is none."""
@@ -80,10 +92,11 @@ class WorkFolder:
         return document
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, parts: Iterable[str]) -> None:
     """A process that is killed leaves the file of before, or the new one."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
-    partial.write_text(text, encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(parts)
     partial.replace(path)

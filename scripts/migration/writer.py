@@ -2,8 +2,9 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from scripts.migration.calls import Caller, GaveUp, Stopped
@@ -14,8 +15,11 @@ from scripts.migration.target_rows import TargetRow
 from shared.database.attributes import Row
 
 Numbered = tuple[int, TargetRow]
-Write = Callable[[Sequence[TargetRow]], list[Outcome | None]]
+Write = Callable[[Sequence[TargetRow]], Iterable[tuple[TargetRow, Outcome | None]]]
+"""Every row with its outcome, as soon as it is known: what comes to an end in the middle has said what it did."""
+
 Seen = Callable[[Sequence[tuple[TargetRow, Outcome | None]]], None]
+"""Is told of rows before they are acknowledged."""
 
 _COMMITTED_ROWS, _COMMIT_SECONDS = 1_000, 0.1
 _GIVEN_UP = 200
@@ -126,16 +130,22 @@ class Writers:
 
     def _write(self, write: Write, chunk: list[Numbered]) -> None:
         self._caller.check()
-        outcomes = write([row for _, row in chunk])
-        pairs = list(zip(chunk, outcomes, strict=True))
-        self._acknowledgements.put([(number, outcome) for (number, _), outcome in pairs if outcome is not None])
-        self._seen([(row, outcome) for (_, row), outcome in pairs])
-        with self._lock:
-            self._given_up += outcomes.count(None)
+        numbers = {row.key_bytes: number for number, row in chunk}
+        done: list[tuple[TargetRow, Outcome | None]] = []
+        try:
+            done.extend(write([row for _, row in chunk]))  # what it raises leaves the rows before it in the list
+        finally:
+            self._hand_over(numbers, done)
         if self._given_up >= _GIVEN_UP:
             raise WritingError(
                 f"{self._given_up} rows could not be written, as the tables do not answer: resume later."
             )
+
+    def _hand_over(self, numbers: dict[bytes, int], done: Sequence[tuple[TargetRow, Outcome | None]]) -> None:
+        self._seen(done)
+        self._acknowledgements.put([(numbers[row.key_bytes], outcome) for row, outcome in done if outcome is not None])
+        with self._lock:
+            self._given_up += sum(outcome is None for _, outcome in done)
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
@@ -148,27 +158,36 @@ class Writers:
         raise MigrationError("The journal cannot be written: is the disk full?")
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Keys of rows that earlier runs from the same folder have to do with."""
+
+    there: frozenset[bytes] = frozenset()
+    """They wrote these, or found them as they should be: one that is not there any more has been deleted."""
+
+    written: frozenset[bytes] = frozenset()
+    """They wrote these, so that a better mapping may replace them."""
+
+
 def put_each(puts: ConditionalPuts) -> Write:
     """Conditional puts one after the other, for a table where few rows are there already."""
 
-    def write(rows: Sequence[TargetRow]) -> list[Outcome | None]:
-        return [_put(puts, row) for row in rows]
+    def write(rows: Sequence[TargetRow]) -> Iterator[tuple[TargetRow, Outcome | None]]:
+        return ((row, _put(puts, row)) for row in rows)
 
     return write
 
 
-def look_and_put(puts: ConditionalPuts, once_there: frozenset[bytes]) -> Write:
-    """Read the rows that are there, then put those that are not: what is there already costs no write.
+def look_and_put(puts: ConditionalPuts, before: Before) -> Write:
+    """Read the rows that are there, then put those that are not: what is there already costs no write."""
 
-    A row that was `once_there` (its key) and is not any more has been deleted, and stays so.
-    """
-
-    def write(rows: Sequence[TargetRow]) -> list[Outcome | None]:
+    def write(rows: Sequence[TargetRow]) -> Iterator[tuple[TargetRow, Outcome | None]]:
         try:
             existing = puts.existing(rows)
         except GaveUp:
-            return [None] * len(rows)
-        return [_put_beside(puts, row, existing, once_there) for row in rows]
+            yield from ((row, None) for row in rows)
+            return
+        yield from ((row, _put_beside(puts, row, existing.get(row.key_bytes), before)) for row in rows)
 
     return write
 
@@ -195,13 +214,10 @@ def _put(puts: ConditionalPuts, row: TargetRow) -> Outcome | None:
         return None
 
 
-def _put_beside(
-    puts: ConditionalPuts, row: TargetRow, existing: dict[bytes, Row], once_there: frozenset[bytes]
-) -> Outcome | None:
-    found = existing.get(row.key_bytes)
+def _put_beside(puts: ConditionalPuts, row: TargetRow, found: Row | None, before: Before) -> Outcome | None:
     if found is None:
-        return Outcome.KEPT if row.key_bytes in once_there else _put(puts, row)
+        return Outcome.KEPT if row.key_bytes in before.there else _put(puts, row)
     try:
-        return puts.put_over(row, found)
+        return puts.put_over(row, found, may_replace=row.key_bytes in before.written)
     except GaveUp:
         return None

@@ -9,6 +9,7 @@ import pytest
 
 from scripts.local.store import Store
 from scripts.migration.journal import Journal
+from scripts.migration.main import REJECTS
 from tests.support.lossy_proxy import lossy_proxy
 from tests.support.migrating import tables_digest
 from tests.support.migration_process import MAPPING, AwkwardRows, Place, kill_after, run, start
@@ -41,7 +42,7 @@ def undisturbed(store: Store, source: Path) -> Place:
     place = Place.make(store, "undisturbed")
     (source / "undisturbed").mkdir()
     status, said = run(place, source / "undisturbed", *APPLY)
-    assert status == 0, said
+    assert status == REJECTS, said
     return place
 
 
@@ -65,17 +66,17 @@ def test_a_run_that_is_killed_and_resumed_again_and_again_ends_the_same(
     assert in_writing >= KILLS_EACH - 2, "too few kills met a run that was writing"
     assert _written(folder), "no run got as far as its first acknowledgement"
     status, said = run(place, folder, *_next_verb(folder))
-    assert status == 0, said
+    assert status == REJECTS, said
     assert tables_digest(place.target()) == tables_digest(undisturbed.target())
 
 
 def test_a_second_run_of_the_whole_sends_no_write(store: Store, source: Path, undisturbed: Place) -> None:
     place = Place.make(store, "twice")
     (source / "twice").mkdir()
-    assert run(place, source / "twice", *APPLY)[0] == 0
+    assert run(place, source / "twice", *APPLY)[0] == REJECTS
     with lossy_proxy(store.endpoint) as proxy:
         status, said = run(place.through(proxy.endpoint), source / "twice", *APPLY)
-    assert status == 0, said
+    assert status == REJECTS, said
     writes = [name for name in proxy.requests if name in ("PutItem", "BatchWriteItem", "UpdateItem", "DeleteItem")]
     assert writes == ["PutItem", "DeleteItem"]  # the lock is taken and given back
     assert "BatchGetItem" in proxy.requests

@@ -34,12 +34,12 @@ source: old-k9
 collections:
   people:
     into: users
-    owner: {{field: sub}}
+    owner: {{field: sub, any_id: true}}
     fields: {{name: name, preferences: preferences, created_at: {{from: created, form: {_TIMES}}}}}
     ignore: [id, _id, _rev]
   notes:
     into: reports
-    owner: {{field: sub}}
+    owner: {{field: sub, any_id: true}}
     key: id
     fields:
       id: {{from: id, keep: true}}
@@ -51,7 +51,7 @@ collections:
     ignore: [_id, _rev]
   vectors:
     into: embeddings
-    owner: {{field: sub}}
+    owner: {{field: sub, any_id: true}}
     fields:
       product_id: product
       model_version: model

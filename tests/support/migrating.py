@@ -26,12 +26,12 @@ source: old-k9
 collections:
   people:
     into: users
-    owner: {field: sub}
+    owner: {field: sub, any_id: true}
     optional: true
     fields: {name: name, email: email, preferences: preferences, created_at: created}
   notes:
     into: reports
-    owner: {field: sub}
+    owner: {field: sub, any_id: true}
     optional: true
     fields:
       id: {from: id, keep: true}
@@ -43,7 +43,7 @@ collections:
       updated_at: updated
   vectors:
     into: embeddings
-    owner: {field: sub}
+    owner: {field: sub, any_id: true}
     optional: true
     fields:
       product_id: product

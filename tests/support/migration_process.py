@@ -28,11 +28,11 @@ source: awkward
 collections:
   users:
     into: users
-    owner: {field: user_id}
+    owner: {field: user_id, any_id: true}
     fields: {name: name, email: email, preferences: {from: preferences, default: {}}, created_at: created_at}
   reports:
     into: reports
-    owner: {field: user_id}
+    owner: {field: user_id, any_id: true}
     fields:
       id: {from: id, keep: true}
       title: {from: title, default: Untitled}
@@ -42,7 +42,7 @@ collections:
       created_at: {from: created_at, form: [iso, iso-utc, date, epoch-milliseconds, rfc2822]}
   embeddings:
     into: embeddings
-    owner: {field: user_id}
+    owner: {field: user_id, any_id: true}
     fields:
       product_id: product_id
       model_version: model_version

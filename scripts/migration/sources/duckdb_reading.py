@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import blake2b
+from pickle import Pickler
 from typing import Any
 
 import duckdb
@@ -27,7 +29,7 @@ def rows(connection: duckdb.DuckDBPyConnection, relation: str, place: str) -> It
         with closing(connection.cursor()) as cursor:
             columns = _columns(cursor, relation)
             query = f"SELECT {', '.join(column.expression for column in columns)} FROM {relation}"  # noqa: S608
-            for number, values in enumerate(_selected(cursor, query), 1):
+            for number, values in enumerate(_selected(cursor, query, place), 1):
                 yield _row(f"{place}:{number}", columns, values)
     except duckdb.Error as error:
         raise SourceError(f"{place} cannot be read: {reason(error)}") from error
@@ -43,20 +45,58 @@ def _columns(cursor: duckdb.DuckDBPyConnection, relation: str) -> list[Column]:
     return [Column.of(described[0], described[1]) for described in cursor.description or ()]
 
 
-def _selected(cursor: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
-    """In little memory, or where rows are too large for it, from there on in more."""
-    done = 0
+class _Given:
+    """Which rows were given so far, in their order. Pickled without memory, equal rows are equal bytes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._digest = blake2b()
+        self._pickler = Pickler(self, protocol=5)
+        self._pickler.fast = True
+
+    def add(self, rows: list[tuple[Any, ...]]) -> None:
+        for row in rows:
+            self._pickler.dump(row)
+        self.count += len(rows)
+
+    def write(self, data: bytes) -> None:
+        self._digest.update(data)
+
+    @property
+    def state(self) -> tuple[int, bytes]:
+        return self.count, self._digest.digest()
+
+
+def _selected(cursor: duckdb.DuckDBPyConnection, query: str, place: str) -> Iterator[tuple[Any, ...]]:
+    """In little memory, or where rows are too large for it, anew in more, from where the first attempt ended."""
+    given = _Given()
     for limit in _MEMORY_LIMITS:
         try:
             cursor.execute(f"SET memory_limit = '{limit}'")
-            cursor.execute(f"{query} OFFSET {done}")
+            cursor.execute(query)
+            _pass_over(cursor, given, place)
             while batch := cursor.fetchmany(_ROWS_AT_A_TIME):
+                given.add(batch)
                 yield from batch
-                done += len(batch)
             return
         except duckdb.OutOfMemoryException:
             if limit == _MEMORY_LIMITS[-1]:
                 raise
+
+
+def _pass_over(cursor: duckdb.DuckDBPyConnection, given: _Given, place: str) -> None:
+    """Past the rows that were given. A query without an order of its own may give others before the rest."""
+    again = _Given()
+    while again.count < given.count:
+        batch = cursor.fetchmany(min(_ROWS_AT_A_TIME, given.count - again.count))
+        if not batch:
+            break
+        again.add(batch)
+    if again.state != given.state:
+        raise SourceError(
+            f"{place} gives its rows in another order at every reading: give the view an ORDER BY, or write it to a "
+            "table first."
+        )
 
 
 def _row(position: str, columns: list[Column], values: tuple[Any, ...]) -> SourceRow | UnreadableRow:

@@ -1,5 +1,8 @@
 """A JSON file of any size: a list of objects, which is one collection, or an object of such lists.
 
+An object that has objects in it (`{"r1": {...}, "r2": {...}}`) is a collection as well, of rows that cannot be read:
+their names may be part of what they say, and they must not be passed over without a word.
+
 The standard library's parser reads value by value, since it alone tells of NaN and of members that are named twice;
 a parser such as ijson takes the last of these without a word and stops the file at a NaN.
 """
@@ -38,7 +41,8 @@ class JsonFile:
                 return
             for name in stream.members():
                 if name == collection:
-                    yield from _rows(stream, f"{self.state.path.name}:{name}")
+                    read = _rows if stream.peek() == "[" else _named_rows
+                    yield from read(stream, f"{self.state.path.name}:{name}")
                     return
                 _pass_over(stream)
 
@@ -61,13 +65,12 @@ def open_source(place: str, options: Options) -> JsonFile:
             source.names = [stem]
             return source
         for name in stream.members():
-            if stream.peek() == "[" and name not in source.names:
-                source.names.append(name)
-            elif stream.peek() == "[":
+            if not _pass_over(stream):
+                source._left_out[_OTHER] = source._left_out.get(_OTHER, 0) + 1
+            elif name in source.names:
                 raise SourceError(f"{place} has two lists called {name}.")
             else:
-                source._left_out[_OTHER] = source._left_out.get(_OTHER, 0) + 1
-            _pass_over(stream)
+                source.names.append(name)
         stream.expect_end()
     return source
 
@@ -86,10 +89,25 @@ def _rows(stream: JsonStream, label: str) -> Iterator[SourceRow | UnreadableRow]
             yield UnreadableRow(position, "is no object")
 
 
-def _pass_over(stream: JsonStream) -> None:
-    """Past a value, however long, whose content does not matter here."""
+def _named_rows(stream: JsonStream, label: str) -> Iterator[SourceRow | UnreadableRow]:
+    for name in stream.members():
+        stream.skip()
+        yield UnreadableRow(
+            f"{label}:{name}", "is a member of an object: write the objects as a list, with their names"
+        )
+
+
+def _pass_over(stream: JsonStream) -> bool:
+    """Past a value, however long; whether it may hold rows: is a list, or an object with objects."""
     if stream.peek() == "[":
         for _ in stream.elements():
             stream.skip()
-    else:
+        return True
+    if stream.peek() != "{":
         stream.skip()
+        return False
+    kinds = set()
+    for _ in stream.members():
+        kinds.add(stream.peek())
+        stream.skip()
+    return "{" in kinds

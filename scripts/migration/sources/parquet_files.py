@@ -79,6 +79,7 @@ class ParquetFiles:
     def _rows(self, part: _Part) -> Iterator[SourceRow | UnreadableRow]:
         for row in duckdb_reading.rows(self.connection, part.relation, part.place):
             if part.added and isinstance(row, SourceRow):
+                _refuse_shadows(part, row)
                 row = SourceRow(row.position, {**row.values, **part.added})
             yield row
 
@@ -123,6 +124,15 @@ def _files(root: Path) -> list[Path]:
             "Parquet files first."
         )
     return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def _refuse_shadows(part: _Part, row: SourceRow) -> None:
+    shadowed = sorted(part.added.keys() & row.values.keys())
+    if shadowed:
+        raise SourceError(
+            f"{part.place} has a column {shadowed[0]}, and so has its folder: which is right? Rename the folder, or "
+            "write the file anew without the column."
+        )
 
 
 def _is_aside(place: Path) -> bool:

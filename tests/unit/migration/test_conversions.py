@@ -21,6 +21,7 @@ def rule(**stated: Any) -> FieldRule:
     [
         ("text", "", ""),
         ("text", 17, "17"),
+        ("text", Decimal("17.0"), "17"),
         ("integer", "17", 17),
         ("integer", Decimal("17.0"), 17),
         ("integer", 17.0, 17),
@@ -50,6 +51,7 @@ def test_a_value_of_the_type_is_made(type_: Type, value: Any, made: Any) -> None
 @pytest.mark.parametrize(
     ("type_", "value"),
     [
+        ("text", Decimal("1.5")), ("text", Decimal("NaN")), ("text", Decimal("1E+999")),
         ("text", True), ("text", 1.5), ("text", None), ("text", b"a"), ("text", ["a"]),
         ("integer", "1.5"), ("integer", float("nan")), ("integer", True), ("integer", Decimal("1E+50")),
         ("number", "twelve"), ("number", None), ("number", "0x10"),
@@ -83,5 +85,10 @@ def test_a_packed_vector_that_does_not_fit_is_refused(value: Any) -> None:
         converter("vector", rule(form="float32"))(value)
 
 
-def test_a_date_may_be_made_of_a_time() -> None:
-    assert converter("date", rule(form=["iso"]))("2021-03-04T23:30:00-02:00") == "2021-03-05"
+@pytest.mark.parametrize("time", ["2021-03-04T23:30:00-02:00", "2021-03-04T00:30:00+02:00", "2021-03-04T12:00:00Z"])
+def test_a_time_is_of_the_day_that_it_names_itself(time: str) -> None:
+    assert converter("date", rule(form=["iso"]))(time) == "2021-03-04"
+
+
+def test_a_local_time_is_of_the_day_in_its_zone() -> None:
+    assert converter("date", rule(form=["iso-local"], zone="Asia/Tokyo"))("2021-03-04T00:30:00") == "2021-03-04"

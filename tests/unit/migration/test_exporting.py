@@ -108,9 +108,36 @@ def test_a_users_export_has_nothing_of_others(tmp_path: Path) -> None:
     assert all((tmp_path / f"{table}.ndjson").stat().st_mode & 0o077 == 0 for table in TABLES)
 
 
-def test_a_user_who_is_not_there_has_empty_files(target: Target, tmp_path: Path) -> None:
-    assert export(["--user", "nobody", str(tmp_path)]) == 0
-    assert contents(tmp_path) == dict.fromkeys(TABLES, b"")
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("again", [True, False])
+def test_embeddings_are_found_without_the_profile_that_named_them(again: bool, target: Target, tmp_path: Path) -> None:
+    UserRepository.delete_user("user-1")
+    if again:
+        UserRepository.create_user(DBUser(user_id="user-1"))
+    assert export(["--user", "user-1", str(tmp_path)]) == 0
+    assert contents(tmp_path)["embeddings"].count(b"\n") == 4
+
+
+def test_a_user_of_whom_there_is_nothing_is_an_error(
+    target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(["--user", "nobody", str(tmp_path)]) == 1
+    assert "Nothing of a user nobody" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("stored")
+def test_attributes_that_could_not_come_back_are_left_out_and_told(
+    target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target.reader.client.update_item(
+        TableName=target.tables["reports"],
+        Key={"id": {"S": "user-1-r0"}},
+        UpdateExpression="SET colour = :colour",
+        ExpressionAttributeValues={":colour": {"S": "red"}},
+    )
+    assert export(["--all", str(tmp_path)]) == 0
+    assert "the attribute colour of 1 rows is left out" in capsys.readouterr().err
+    assert b"colour" not in contents(tmp_path)["reports"]
 
 
 def test_the_lock_of_a_migration_is_no_user(target: Target, tmp_path: Path) -> None:

@@ -91,6 +91,17 @@ def test_numbers_at_the_end_of_what_is_read_are_whole(tmp_path: Path) -> None:
     assert read(f"json:{path}")["n"][1][1] == {"b": 1234567890}
 
 
+def test_objects_by_name_are_rows_that_cannot_be_read_and_not_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    path.write_text('{"version": 2, "meta": {"by": "x"}, "reports": {"r1": {"a": 1}, "r2": {"a": 2}}, "users": []}')
+    reason = "is a member of an object: write the objects as a list, with their names"
+    assert read(f"json:{path}") == {
+        "reports": [("dump.json:reports:r1", reason), ("dump.json:reports:r2", reason)],
+        "users": [],
+    }
+    assert open_source(f"json:{path}").left_out() == {"members of the file that are no list": 2}
+
+
 def test_a_line_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "notes.ndjson").write_text('{"a": 1}\n\n{"a": \n{"a": "\u2028"}\n[1]\n{"a": 2}')
     rows = read(f"ndjson:{tmp_path}/notes.ndjson")["notes"]

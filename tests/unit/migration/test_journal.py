@@ -1,14 +1,17 @@
 """The journal: on disk once it says so, and of one format."""
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from scripts.migration.calls import Caller
+from scripts.migration.batches import Written
+from scripts.migration.calls import Caller, Stopped
 from scripts.migration.capacity import AdaptiveConcurrency, CapacityLimit
 from scripts.migration.failure import MigrationError
 from scripts.migration.journal import Journal, Outcome
@@ -78,11 +81,11 @@ def test_a_journal_of_another_release_is_refused(journal: Journal, tmp_path: Pat
         Journal(tmp_path / "journal.sqlite")
 
 
-def written(chunk: Sequence[TargetRow]) -> list[Outcome | None]:
-    return [Outcome.WRITTEN for _ in chunk]
+def written(chunk: Sequence[TargetRow]) -> list[Written]:
+    return [(row, Outcome.WRITTEN) for row in chunk]
 
 
-def run(journal: Journal, write: Callable[[Sequence[TargetRow]], list[Outcome | None]], count: int) -> int:
+def run(journal: Journal, write: Callable[[Sequence[TargetRow]], Iterable[Written]], count: int) -> int:
     """How many rows were given up, once all others are in the journal."""
     acknowledgements = Acknowledgements(journal.another())
     made = writers(journal, acknowledgements)
@@ -104,7 +107,7 @@ def test_every_row_is_written_once(journal: Journal) -> None:
     seen: list[str] = []
     lock = threading.Lock()
 
-    def write(chunk: Sequence[TargetRow]) -> list[Outcome | None]:
+    def write(chunk: Sequence[TargetRow]) -> list[Written]:
         with lock:
             seen.extend(row.key["id"] for row in chunk)
         return written(chunk)
@@ -115,7 +118,7 @@ def test_every_row_is_written_once(journal: Journal) -> None:
 
 
 def test_what_one_thread_raises_ends_the_run_and_what_was_written_is_kept(journal: Journal) -> None:
-    def write(chunk: Sequence[TargetRow]) -> list[Outcome | None]:
+    def write(chunk: Sequence[TargetRow]) -> list[Written]:
         if chunk[0].key["id"] == "n100":
             raise MigrationError("no")
         return written(chunk)
@@ -126,9 +129,79 @@ def test_what_one_thread_raises_ends_the_run_and_what_was_written_is_kept(journa
     assert 0 < counts[Outcome.WRITTEN] < 5_000
 
 
+@pytest.mark.parametrize("end", [MigrationError("the lock is lost"), Stopped()])
+def test_what_a_chunk_wrote_before_it_was_stopped_in_the_middle_is_kept(end: Exception, journal: Journal) -> None:
+    def write(chunk: Sequence[TargetRow]) -> Iterator[Written]:
+        yield from written(chunk[:3])
+        raise end
+
+    with contextlib.suppress(MigrationError):
+        run(journal, write, 10)
+    assert journal.outcome_counts() == {Outcome.WRITTEN: 3}
+
+
+def test_rows_are_seen_before_they_are_acknowledged(journal: Journal) -> None:
+    """So that a key that is taken is in the rejects file by then."""
+    told: list[str] = []
+    acknowledgements = Acknowledgements(journal.another())
+
+    def put(outcomes: list[tuple[int, Outcome]]) -> None:
+        told.append("acknowledged")
+
+    caller = Caller(CapacityLimit(None), AdaptiveConcurrency(1))
+    with patch.object(acknowledgements, "put", put):
+        made = Writers(1, caller, acknowledgements, lambda seen: told.append("seen"))
+        made.submit(written, rows(1))
+        made.close()
+    acknowledgements.close()
+    assert told == ["seen", "acknowledged"]
+
+
+def test_a_full_disk_is_told(journal: Journal) -> None:
+    journal._execute("PRAGMA max_page_count = 1")  # 1 stands for as many as there are
+    with pytest.raises(MigrationError, match=r"journal.sqlite cannot be used .*full.*Make room"):
+        journal.acknowledge((number, Outcome.WRITTEN) for number in range(100_000))
+
+
+def test_a_damaged_journal_is_told(journal: Journal, tmp_path: Path) -> None:
+    journal.acknowledge((number, Outcome.WRITTEN) for number in range(10_000))
+    journal.close()
+    path = tmp_path / "journal.sqlite"
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"x" * (len(content) - 8192))
+    with closing(Journal(path)) as damaged, pytest.raises(MigrationError, match=r"cannot be used .*If it is damaged"):
+        damaged.outcome_counts()
+
+
+def test_a_new_journal_knows_what_earlier_runs_wrote_and_what_they_only_found(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    outcomes = {b"written": Outcome.WRITTEN, b"found": Outcome.PRESENT, b"kept": Outcome.KEPT}
+    with closing(Journal.create(path, "these tables")) as journal:
+        numbers = [add(journal, key) for key in outcomes]
+        journal.acknowledge(zip(numbers, outcomes.values(), strict=True))
+        journal.note_written([b"made"])
+        journal.put(phase="finished")
+    with closing(Journal.create(path, "these tables")) as second:
+        assert second.get("before") == "finished"
+        second.acknowledge([(add(second, b"written"), Outcome.PRESENT)])
+    for target, there, written in [("these tables", {"written", "found", "made"}, {"written", "made"}), ("", (), ())]:
+        with closing(Journal.create(path, target)) as third:
+            assert third.get("before") is None
+            keys = [*outcomes, b"made"]
+            assert {key.decode() for key in keys if third.was_there(key)} == set(there)
+            assert {key.decode() for key in keys if third.was_written(key)} == set(written)
+
+
+def add(journal: Journal, key: bytes) -> int:
+    journal.add_row(key, "", b"", b"", None)
+    row = journal.find_row(key)
+    assert row is not None
+    return row.number
+
+
 def test_rows_that_are_given_up_are_counted_and_not_acknowledged(journal: Journal) -> None:
-    def write(chunk: Sequence[TargetRow]) -> list[Outcome | None]:
-        return [None if row.key["id"].endswith("7") else Outcome.WRITTEN for row in chunk]
+    def write(chunk: Sequence[TargetRow]) -> list[Written]:
+        return [(row, None if row.key["id"].endswith("7") else Outcome.WRITTEN) for row in chunk]
 
     assert run(journal, write, 100) == 10
     assert journal.outcome_counts() == {Outcome.WRITTEN: 90}
@@ -137,7 +210,7 @@ def test_rows_that_are_given_up_are_counted_and_not_acknowledged(journal: Journa
 
 def test_many_rows_that_are_given_up_end_the_run(journal: Journal) -> None:
     with pytest.raises(WritingError, match="resume later"):
-        run(journal, lambda chunk: [None] * len(chunk), 5_000)
+        run(journal, lambda chunk: [(row, None) for row in chunk], 5_000)
 
 
 def test_chunks_are_bounded_in_rows_and_bytes() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.migration import launching
+from scripts.migration.sources.opening import _KINDS
 
 ROOT = Path(launching.ROOT)
 
@@ -20,6 +21,7 @@ ROOT = Path(launching.ROOT)
         (["json:a.json"], ["json"]),
         (["resume", "--work", "W"], ["postgresql"]),
         (["resume", "--work=W"], ["postgresql"]),
+        (["resume", "--work", "W", "--bucket", "arn:aws:s3:::mine"], ["postgresql"]),
         (["verify"], [""]),
         (["verify", "--work"], [""]),
     ],
@@ -31,6 +33,10 @@ def test_the_kind_of_source_is_known_before_anything_is_installed(
     (tmp_path / "W").mkdir()
     (tmp_path / "W" / "command.json").write_text(json.dumps({"source": "postgresql:"}))
     assert launching.kinds(arguments) == kinds
+
+
+def test_every_kind_of_source_is_known() -> None:
+    assert frozenset(_KINDS) == launching.KINDS
 
 
 def test_a_damaged_folder_needs_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

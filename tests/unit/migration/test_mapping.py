@@ -6,6 +6,7 @@ import pytest
 
 from scripts.migration.failure import MigrationError
 from scripts.migration.mapping import SHIPPED, load_mapping, parse_mapping
+from scripts.migration.owners import owner_finder
 from tests.support.migrating import MAPPING, mapping
 
 SHIPPED_NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
@@ -67,6 +68,26 @@ def test_a_field_may_be_named_in_short() -> None:
         (notes().replace("{field: sub}", "{field: sub, fixed: a}"), "needs exactly one of field, lookup and fixed"),
         (notes().replace("{field: sub}", "{}"), "needs exactly one of field, lookup and fixed"),
         (notes().replace("source: old", "source: Old Thing"), "line 1: source: must be lower-case"),
+        (notes().replace("{field: sub}", "{field: sub, allow_shared: true}"), "reports cannot be shared"),
+        (notes().replace("{field: sub}", "{fixed: shared}"), "reports cannot be shared"),
+        (MAPPING.replace("{field: sub, any_id: true}", "{fixed: shared}", 1), "users cannot all be the shared"),
+        (
+            notes("title: t\n      created_at: {from: c, default: yesterday}"),
+            "line 9: collections.notes.fields.created_at.default: is not a time in the form iso.",
+        ),
+        (notes("title: t\n      created_at: {from: c, default: 2021-03-04}"), "created_at.default: is not a time"),
+        (notes("title: t\n      created_at: {from: c, default: null}"), "created_at.default: is not a time"),
+        (notes("title: {value: [a]}\n      created_at: c"), "title.value: is a list, and not a text"),
+        (
+            notes("title: t\n      favorites: {from: f, default: 3}\n      created_at: c"),
+            "favorites.default: is a number",
+        ),
+        (
+            notes(
+                "title: t\n      reference: {members: {n: {from: n, type: number, default: x}}}\n      created_at: c"
+            ),
+            "line 9: collections.notes.fields.reference.members.n.default: is a text that is not a number",
+        ),
         (notes(more="collections: {}"), "line 10: collections is there twice"),
         ("- a", "is not a mapping"),
         ("a: [", "is not YAML"),
@@ -126,3 +147,19 @@ def test_the_digest_is_that_of_the_content_and_of_lookup_files(tmp_path: Path) -
     assert parse_mapping(f"# a comment\n{text}", tmp_path / "m.yaml").digest == first
     file.write_text("old,sub\n1,b\n")
     assert parse_mapping(text, tmp_path / "m.yaml").digest != first
+
+
+def test_the_digest_is_that_of_the_lookup_file_that_was_used(tmp_path: Path) -> None:
+    text = notes().replace("{field: sub}", "{lookup: {field: sub, file: subs.csv}}")
+    file = tmp_path / "subs.csv"
+    file.write_text("old,sub\n1,a\n")
+    first, used = parse_mapping(text, tmp_path / "m.yaml").digest, parse_mapping(text, tmp_path / "m.yaml")
+    assert owner_finder(used.collections["notes"], used).find({"sub": 1}) == "a"
+    file.write_text("old,sub\n1,b\n")
+    assert used.digest == first
+
+
+def test_the_digest_tells_a_null_default_from_none() -> None:
+    without = notes("title: title\n      reference: {from: r}\n      created_at: created")
+    with_null = without.replace("{from: r}", "{from: r, default: null}")
+    assert mapping(without).digest != mapping(with_null).digest

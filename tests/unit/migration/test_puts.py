@@ -98,7 +98,7 @@ def test_a_row_that_somebody_changes_just_before_it_is_replaced_stays_theirs(
     better = row(author="Ann")
     seen = puts.existing([better])[better.key_bytes]
     ReportRepository.update_report("note-1", "user-1", {"title": "Mine"})
-    assert puts.put_over(better, seen) is Outcome.KEPT
+    assert puts.put_over(better, seen, may_replace=True) is Outcome.KEPT
     assert ReportRepository.get_report("note-1", "user-1").author == ""
 
 
@@ -106,9 +106,64 @@ def test_a_replacement_whose_answer_got_lost_counts_as_one(
     target: Target, puts: ConditionalPuts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     puts.put(row())
-    losing(target, monkeypatch, "put_item", 2)  # the first is refused, the second replaces
-    assert puts.put(row(author="Ann")) is Outcome.REPLACED
+    better = row(author="Ann")
+    seen = puts.existing([better])[better.key_bytes]
+    losing(target, monkeypatch, "put_item", 1)
+    assert puts.put_over(better, seen, may_replace=True) is Outcome.REPLACED
     assert ReportRepository.get_report("note-1", "user-1").author == "Ann"
+
+
+def test_a_row_that_another_migration_of_the_same_name_wrote_stays(puts: ConditionalPuts) -> None:
+    puts.put(row())
+    other = row(author="of another old backend")
+    assert puts.put(other) is Outcome.KEPT
+    seen = puts.existing([other])[other.key_bytes]
+    assert puts.put_over(other, seen, may_replace=False) is Outcome.KEPT
+    assert ReportRepository.get_report("note-1", "user-1").author == ""
+
+
+def test_an_older_state_never_replaces_a_newer_one(puts: ConditionalPuts) -> None:
+    puts.put(row(updated="2023-01-01T00:00:00Z"))
+    older = row(author="Ann", updated="2022-12-31T23:59:59Z")
+    seen = puts.existing([older])[older.key_bytes]
+    assert puts.put_over(older, seen, may_replace=True) is Outcome.KEPT
+
+
+def test_rows_that_are_never_read_are_given_up(
+    target: Target, puts: ConditionalPuts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def unprocessed(operation: str, **parameters: Any) -> Any:
+        asked.append(operation)
+        return {"Responses": {}, "UnprocessedKeys": parameters["RequestItems"]}
+
+    monkeypatch.setattr(target.reader, "call", unprocessed)
+    with pytest.raises(GaveUp):
+        puts.existing([row()])
+    assert len(asked) == 12
+
+
+TOO_LARGE = answering(400, "ValidationException", message="Item size has exceeded the maximum allowed size")
+
+
+def test_an_item_that_dynamodb_finds_too_large_is_named(target: Target, puts: ConditionalPuts) -> None:
+    with faulty(target.writer, TOO_LARGE), pytest.raises(MigrationError, match="The row note-1 of reports is larger"):
+        puts.put(row())
+
+
+def test_an_item_of_a_batch_that_dynamodb_finds_too_large_is_named(target: Target, batches: Batches) -> None:
+    with faulty(target.writer, TOO_LARGE, times=1) as fired, recorded(target.writer) as sent:
+        assert outcomes_of(batches, target, 3) == [Outcome.WRITTEN] * 3
+    assert fired.fired == 1
+    assert sent == ["BatchWriteItem", *["PutItem"] * 3]
+
+
+def outcomes_of(batches: Batches, target: Target, count: int) -> list[Outcome | None]:
+    """The outcomes of a batch of so many rows, in their order."""
+    rows = [row(number) for number in range(count)]
+    found = {written.key_bytes: outcome for written, outcome in batches.write(target.tables["reports"], rows)}
+    return [found[one.key_bytes] for one in rows]
 
 
 def test_what_is_there_is_read_in_as_many_calls_as_it_takes(
@@ -136,7 +191,7 @@ def three_at_once(call: Any) -> Any:
 
 def test_a_batch_is_one_call(target: Target, batches: Batches) -> None:
     with recorded(target.writer) as sent:
-        outcomes = batches.write(target.tables["reports"], [row(n) for n in range(25)])
+        outcomes = outcomes_of(batches, target, 25)
     assert sent == ["BatchWriteItem"]
     assert outcomes == [Outcome.WRITTEN] * 25
     assert len(table_rows(target, "reports")) == 25
@@ -146,7 +201,7 @@ def test_what_a_batch_leaves_unprocessed_is_sent_again(
     target: Target, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = leaving_unprocessed(target, monkeypatch, keep=4)
-    outcomes = batches.write(target.tables["reports"], [row(n) for n in range(10)])
+    outcomes = outcomes_of(batches, target, 10)
     assert sizes == [10, 6, 2]
     assert outcomes == [Outcome.WRITTEN] * 10
     assert (len(table_rows(target, "reports")), batches.unprocessed) == (10, 8)
@@ -156,7 +211,7 @@ def test_what_stays_unprocessed_is_reported_row_by_row(
     target: Target, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = leaving_unprocessed(target, monkeypatch, keep=4, calls_that_keep=1)
-    outcomes = batches.write(target.tables["reports"], [row(n) for n in range(10)])
+    outcomes = outcomes_of(batches, target, 10)
     assert (outcomes.count(Outcome.WRITTEN), outcomes.count(None)) == (4, 6)
     assert len(sizes) == 12
 
@@ -164,7 +219,7 @@ def test_what_stays_unprocessed_is_reported_row_by_row(
 @pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
 def test_a_throttled_batch_is_sent_again_as_a_batch(code: str, target: Target, batches: Batches) -> None:
     with faulty(target.writer, answering(400, code), times=2) as fired, recorded(target.writer) as sent:
-        assert batches.write(target.tables["reports"], [row(n) for n in range(5)]) == [Outcome.WRITTEN] * 5
+        assert outcomes_of(batches, target, 5) == [Outcome.WRITTEN] * 5
     assert fired.fired == 2
     assert set(sent) == {"BatchWriteItem"}
 
@@ -172,7 +227,7 @@ def test_a_throttled_batch_is_sent_again_as_a_batch(code: str, target: Target, b
 @pytest.mark.parametrize("fault", [answering(500, "InternalServerError"), LOST])
 def test_a_batch_without_an_answer_goes_on_as_puts_on_a_condition(fault: Any, target: Target, batches: Batches) -> None:
     with faulty(target.writer, fault, times=1) as fired, recorded(target.writer) as sent:
-        assert batches.write(target.tables["reports"], [row(n) for n in range(5)]) == [Outcome.WRITTEN] * 5
+        assert outcomes_of(batches, target, 5) == [Outcome.WRITTEN] * 5
     assert fired.fired == 1
     assert sent == ["BatchWriteItem", *["PutItem"] * 5]
 
@@ -182,7 +237,7 @@ def test_a_batch_that_was_applied_though_its_answer_got_lost_overwrites_nothing_
 ) -> None:
     losing(target, monkeypatch, "batch_write_item", 1,
            lambda: ReportRepository.update_report("note-1", "user-1", {"title": "Mine"}))  # fmt: skip
-    outcomes = batches.write(target.tables["reports"], [row(n) for n in range(3)])
+    outcomes = outcomes_of(batches, target, 3)
     assert outcomes == [Outcome.WRITTEN, Outcome.KEPT, Outcome.WRITTEN]
     assert ReportRepository.get_report("note-1", "user-1").title == "Mine"
 

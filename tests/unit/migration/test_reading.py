@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,10 +11,11 @@ from scripts.migration.failure import MigrationError
 from scripts.migration.journal import Journal
 from scripts.migration.reading import Contents, LaterReading, digest_source
 from shared.database.model_versions import MAX_MODEL_VERSIONS
-from tests.support.migrating import ListSource, Migration, mapping, note, vector
+from tests.support.migrating import CREATED, MAPPING, ListSource, Migration, mapping, note, vector
 from tests.unit.migration.conftest import Rows
 
 Making = Callable[[Rows], Migration]
+WITH_MODELS = MAPPING.replace("preferences: preferences,", "models: models,")
 
 
 def rejects(migration: Migration) -> list[tuple[str, str]]:
@@ -21,9 +23,19 @@ def rejects(migration: Migration) -> list[tuple[str, str]]:
     return [(line["position"], line["code"]) for line in map(json.loads, lines)]
 
 
-def accepted(migration: Migration, rows: Rows | None = None) -> list[str]:
-    """What a later reading gives, of these rows instead of those that were read first."""
-    contents = Contents(ListSource(rows or migration.rows), migration.mapping)
+def reasons(migration: Migration) -> list[str]:
+    lines = migration.folder.rejects.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["reason"] for line in lines]
+
+
+def model_versions(migration: Migration) -> list[tuple[str, int]]:
+    with closing(Journal(migration.folder.journal)) as journal:
+        return [(model.model_version, model.dimension) for model in journal.models()]
+
+
+def accepted(migration: Migration, rows: Rows | None = None, text: str = MAPPING) -> list[str]:
+    """What a later reading gives, of these rows and by this mapping instead of those of the first reading."""
+    contents = Contents(ListSource(rows or migration.rows), mapping(text))
     with closing(Journal(migration.folder.journal)) as journal:
         reading = LaterReading(contents, journal)
         return [" ".join(row.key.values()) for name in contents.users_first for _, row in reading.rows(name)]
@@ -62,6 +74,7 @@ def test_the_first_vector_fixes_the_dimension_of_its_owner_and_model(migration: 
     made = migration({"vectors": rows})
     assert made.read().accepted["embeddings"] == 3
     assert rejects(made) == [("vectors:2", "dimension-mismatch")]
+    assert reasons(made) == ["has 1 components; the vectors of m-1 have 2, as the first one has, vectors:1"]
     assert accepted(made) == ["p1 user-1#m-1", "p3 user-2#m-1", "p4 user-1#m-2"]
 
 
@@ -70,6 +83,44 @@ def test_an_owner_has_no_more_model_versions_than_the_api_allows(migration: Maki
     assert made.read().accepted["embeddings"] == MAX_MODEL_VERSIONS
     assert {code for _, code in rejects(made)} == {"too-many-model-versions"}
     assert len(accepted(made)) == MAX_MODEL_VERSIONS
+
+
+def person(name: str = "Ann", **models: object) -> dict[str, object]:
+    return {"sub": "user-1", "name": name, "created": CREATED, "models": models}
+
+
+def test_a_rejected_row_leaves_no_model_versions_behind(migration: Making) -> None:
+    one = {"dimension": 2}
+    bad, good, other, again = person(a=one, b={}), person(c=one), person("Bob", d=one), person(e=one)
+    made = migration({"people": [bad, good, other, again]})
+    made.mapping = mapping(WITH_MODELS)
+    made.read()
+    assert rejects(made) == [("people:1", "bad-value"), ("people:3", "duplicate-key")]
+    assert model_versions(made) == [("c", 2), ("e", 2)]
+
+
+def test_a_dimension_that_the_owners_row_states_counts_before_any_vector(migration: Making) -> None:
+    made = migration({"people": [person("Ann", **{"m-1": {"dimension": 3}})], "vectors": [vector(1)]})
+    made.mapping = mapping(WITH_MODELS)
+    made.read()
+    assert reasons(made) == ["has 2 components; the vectors of m-1 have 3, as the row of their owner says"]
+
+
+@pytest.mark.parametrize("field", ["created", "updated"])
+def test_a_time_that_is_still_to_come_is_a_reject(field: str, migration: Making) -> None:
+    now = datetime.now(UTC)
+    soon, late = ((now + timedelta(hours=hours)).isoformat() for hours in (23, 25))
+    made = migration({"notes": [note(1, created=soon, updated=soon), note(2, updated=soon) | {field: late}]})
+    made.read()
+    assert rejects(made) == [("notes:2", "bad-time")]
+    assert accepted(made) == ["note-1"]
+
+
+def test_where_nothing_can_be_accepted_it_says_what_was_found(migration: Making) -> None:
+    with pytest.raises(MigrationError, match=r"nothing to migrate. Read were 2 rows of notes; rejects: 2 bad-value"):
+        migration({"notes": [note(1, title=""), note(2, title="")]}).read()
+    with pytest.raises(MigrationError, match="Read were 0 rows"):
+        migration({"notes": []}).read()
 
 
 def test_digests_do_not_depend_on_the_order(migration: Making) -> None:
@@ -94,6 +145,21 @@ def test_a_row_that_changed_since_the_first_reading_is_noticed(
     made.read()
     with pytest.raises(MigrationError, match="has changed since it was first read"):
         accepted(made, {"notes": changed})
+
+
+def test_a_row_that_a_later_reading_judges_differently_is_noticed(migration: Making) -> None:
+    made = migration({"notes": [note(1, author="Ann"), note(2)]})
+    made.read()
+    assert accepted(made) == ["note-1", "note-2"]
+    with pytest.raises(MigrationError, match=r"\(notes:1\)"):
+        accepted(
+            made,
+            text=mapping_text("    fields:\n      id", "    ignore: author\n    fields:\n      id").replace(
+                "author: author", "author: {value: Bob}"
+            ),
+        )
+    with pytest.raises(MigrationError, match="notes, of which 1 rows are as they were"):
+        accepted(made, text=MAPPING.replace("      author: author\n", ""))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +200,4 @@ def test_a_mapping_and_a_source_that_do_not_fit_are_refused() -> None:
 
 
 def mapping_text(old: str, new: str) -> str:
-    from tests.support.migrating import MAPPING
-
     return MAPPING.replace(old, new)

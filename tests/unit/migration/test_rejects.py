@@ -52,6 +52,21 @@ def test_a_file_is_written_anew_or_on(tmp_path: Path) -> None:
     assert len(lines(path)) == 2
 
 
+def test_what_was_flushed_is_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    with closing(Rejects(path)) as rejects:
+        rejects.add("notes", "1", Rejection(Code.KEY_TAKEN, "is taken"))
+        assert lines(path) == []
+        rejects.flush()
+        assert len(lines(path)) == 1
+
+
+@pytest.mark.parametrize("name", ["pwd", "private_key", "auth", "ssn", "iban", "date_of_birth", "home_address"])
+def test_more_names_that_sound_private(name: str) -> None:
+    assert glimpse(name, "x") == "***"
+    assert glimpse("author", "x") == "x"
+
+
 def test_several_threads_may_add(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
     with closing(Rejects(path)) as rejects:

@@ -5,17 +5,20 @@ import json
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from scripts.migration.failure import MigrationError
-from scripts.migration.journal import Journal
-from scripts.migration.lock import LOCK_ID
+from scripts.migration.journal import Journal, Outcome
+from scripts.migration.lock import LOCK_ID, TargetLock
 from scripts.migration.run import Pace
 from scripts.migration.target import Target
 from scripts.migration.target_rows import CREATED_BY
+from scripts.migration.work import WorkFolder
+from scripts.migration.writer import Acknowledgements
 from shared.config import Settings
 from shared.database import (
     DBReport,
@@ -25,6 +28,7 @@ from shared.database import (
     ReportRepository,
     UserRepository,
 )
+from shared.errors import TooManyRequests
 from shared.models.embedding import DBProductEmbedding
 from shared.models.vector import Vector
 from tests.support.environment import function_environment
@@ -162,6 +166,106 @@ def test_a_better_mapping_replaces_what_nobody_has_touched(migration: Making) ->
     assert ModelVersionRepository.list_model_versions("user-1") == {"m-0": 2, "m-1": 2}
 
 
+def test_another_old_backend_under_the_same_mapping_overwrites_nothing(
+    migration: Making, target: Target, tmp_path: Path
+) -> None:
+    migration({"notes": [note(1), note(2)]}).apply()
+    before = tables_digest(target)
+    other = Migration(WorkFolder(tmp_path / "other"), target, {"notes": [note(1, title="Of the other"), note(2)]})
+    other.folder.root.mkdir()
+    for _ in range(2):  # nor when it has found them before
+        assert other.apply() == {"KEPT": 1, "PRESENT": 1}
+    other.rows = {"notes": [note(1), note(2, title="Changed")]}
+    assert other.apply() == {"PRESENT": 1, "KEPT": 1}
+    assert tables_digest(target) == before
+
+
+def test_an_older_export_after_a_newer_one_puts_nothing_back(migration: Making, target: Target) -> None:
+    old, new = "2022-01-01T00:00:00Z", "2022-01-02T00:00:00Z"
+    migration({"notes": [note(1, title="New", updated=new), note(2, updated=old)]}).apply()
+    assert migration({"notes": [note(1, title="Old", updated=old), note(2, title="New", updated=new)]}).apply() == {
+        "KEPT": 1,
+        "REPLACED": 1,
+    }
+    assert {row["title"] for row in table_rows(target, "reports")} == {"New"}
+
+
+def test_an_owner_who_deleted_everything_stays_deleted(migration: Making, target: Target) -> None:
+    rows: Rows = {"vectors": [vector(1), vector(2, sub="user-2")]}
+    migration(rows).apply()
+    EmbeddingRepository.delete_embedding("p1", "user-1", "m-1")
+    delete_user(target, "user-1")
+    assert migration(rows).apply() == {"KEPT": 1, "PRESENT": 1}
+    assert {row["user_id"] for row in table_rows(target, "users")} == {"user-2"}
+
+
+def test_an_owner_whose_row_is_gone_gets_one_for_what_is_there_or_new(migration: Making, target: Target) -> None:
+    migration({"vectors": [vector(1), vector(2, sub="user-2")]}).apply()
+    for owner in ("user-1", "user-2"):
+        delete_user(target, owner)
+    rows: Rows = {"vectors": [vector(1), vector(2, sub="user-2"), vector(3, sub="user-2", model="m-2")]}
+    assert migration(rows).apply() == {"PRESENT": 2, "WRITTEN": 1}
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-1": 2}
+    assert ModelVersionRepository.list_model_versions("user-2") == {"m-1": 2, "m-2": 2}
+
+
+def delete_user(target: Target, user_id: str) -> None:
+    target.reader.client.delete_item(TableName=target.tables["users"], Key={"user_id": {"S": user_id}})
+    target.reader.settled.clear()
+
+
+def test_a_user_who_comes_later_fills_the_row_that_their_embeddings_made(migration: Making) -> None:
+    migration({"vectors": [vector(1)]}).apply()
+    later = "2022-05-06T07:08:09Z"
+    assert migration({"vectors": [vector(1)], "people": [{**PERSON, "created": later}]}).apply() == {
+        "PRESENT": 1,
+        "REPLACED": 1,
+    }
+    assert UserRepository.get_user("user-1").name == "Ann"
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-1": 2}
+
+
+def test_declaring_a_model_version_is_paced_and_tried_again(
+    migration: Making, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UserRepository.create_user(DBUser(user_id="user-1", name="There already"))
+
+    class Throttled(ModelVersionRepository):
+        tries = 0
+
+        def declare(self, *arguments: Any) -> None:
+            Throttled.tries += 1
+            if Throttled.tries == 1:
+                raise TooManyRequests
+            ModelVersionRepository(target.reader).declare(*arguments)
+
+    monkeypatch.setattr("scripts.migration.registry.ModelVersionRepository", Throttled)
+    made = migration({"vectors": [vector(1)]})
+    made.apply()
+    assert Throttled.tries == 2
+    assert ModelVersionRepository.list_model_versions("user-1") == {"m-1": 2}
+    assert made.last is not None
+    assert made.last.caller.concurrency.throttles == 1
+    assert made.last.caller.limit.consumed == 2  # for the entry, and for the vector; moto counts no index
+
+
+def test_no_model_version_is_declared_without_the_lock(
+    migration: Making, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UserRepository.create_user(DBUser(user_id="user-1", name="There already"))
+    made = migration({"vectors": [vector(1)]})
+    made.read()
+
+    def lost(self: TargetLock) -> None:
+        if table_rows(target, "users"):
+            raise MigrationError("the lock is lost")
+
+    monkeypatch.setattr(TargetLock, "check", lost)
+    with pytest.raises(MigrationError, match="the lock is lost"):
+        made.write()
+    assert ModelVersionRepository.list_model_versions("user-1") == {}
+
+
 def test_the_key_of_another_users_report_is_a_reject_and_their_report_stays(migration: Making, target: Target) -> None:
     ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
     made = migration({"notes": [note(1), note(2)]})
@@ -169,6 +273,23 @@ def test_the_key_of_another_users_report_is_a_reject_and_their_report_stays(migr
     (line,) = map(json.loads, made.folder.rejects.read_text().splitlines())
     assert (line["code"], line["position"]) == ("key-taken", "note-1")
     assert ReportRepository.get_report("note-1", "stranger").title == "Theirs"
+
+
+def test_a_taken_key_is_in_the_rejects_file_before_it_is_acknowledged(
+    migration: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
+    made = migration({"notes": [note(1)]})
+    put = Acknowledgements.put
+    on_disk: list[str] = []
+
+    def noted(self: Acknowledgements, outcomes: list[tuple[int, Outcome]]) -> None:
+        on_disk.append(made.folder.rejects.read_text())
+        put(self, outcomes)
+
+    monkeypatch.setattr(Acknowledgements, "put", noted)
+    assert made.apply() == {"TAKEN": 1}
+    assert "key-taken" in on_disk[0]
 
 
 def test_a_model_version_of_another_dimension_in_the_target_stops_before_the_first_write(

@@ -1,13 +1,18 @@
 """A migrated product is found at once, though its time is that of long ago."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from scripts.migration.failure import MigrationError
+from scripts.migration.journal import Journal
+from scripts.migration.run import is_finished
 from scripts.migration.snapshots import discard_snapshots
 from scripts.migration.target import Target
+from scripts.migration.work import WorkFolder
 from shared.config import get_settings
 from shared.database import EmbeddingRepository
 from shared.database.index_rows import IndexRow
@@ -118,15 +123,72 @@ def test_who_builds_for_ever_is_not_waited_for_for_ever(target: Target) -> None:
     def clock() -> datetime:
         return now
 
-    take_lease(objects, "user-1", "m-1", is_full=True, clock=clock)
+    lease = take_lease(objects, "user-1", "m-1", is_full=True, clock=clock)
+    assert isinstance(lease, Lease)
 
     def sleep(seconds: float) -> None:
         nonlocal now
         now += timedelta(seconds=30)
-        renewed = take_lease(objects, "user-1", "m-1", is_full=True, clock=lambda: now - timedelta(seconds=30))
-        assert isinstance(renewed, Taken | Lease)
+        lease.renew()
 
-    discard_snapshots(objects, "user-1", "m-1", sleep=sleep, clock=clock)
+    with pytest.raises(MigrationError, match="building a snapshot of m-1 of user-1"):
+        discard_snapshots(objects, "user-1", "m-1", sleep=sleep, clock=clock)
+
+
+def test_what_cannot_be_discarded_is_named_and_resume_tries_it_again(
+    migration: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discarded: list[str] = []
+
+    def refuse(objects: ObjectStore, owner: str, model_version: str) -> None:
+        discarded.append(model_version)
+        if model_version != "m-2":
+            raise MigrationError(f"{model_version} of {owner}")
+
+    made = migration({"vectors": [vector(number, model=f"m-{number}") for number in range(1, 4)]})
+    with monkeypatch.context() as patch:
+        patch.setattr("scripts.migration.run.discard_snapshots", refuse)
+        with pytest.raises(MigrationError, match="m-1 of user-1\nm-3 of user-1"):
+            made.apply()
+    assert sorted(discarded) == ["m-1", "m-2", "m-3"]
+    assert not finished(made)
+    made.write(resumed=True)
+    assert finished(made)
+
+
+def finished(made: Migration) -> bool:
+    with closing(Journal(made.folder.journal)) as journal:
+        return is_finished(journal)
+
+
+@pytest.mark.parametrize("is_other_folder", [True, False])
+def test_what_a_killed_run_wrote_is_found_after_a_run_that_starts_over(
+    is_other_folder: bool, searched: Migration, tmp_path: Path
+) -> None:
+    searched.apply()
+    build_snapshot_without_migrated_rows()
+    if is_other_folder:
+        searched.folder = WorkFolder(tmp_path / "other")
+        searched.folder.root.mkdir()
+    else:
+        with closing(Journal(searched.folder.journal)) as journal:
+            journal.put(phase="writing")
+    assert searched.apply() == {"PRESENT": 3}
+    assert found() == {"p1", "p2", "p3"}
+
+
+def test_what_a_killed_run_of_another_folder_wrote_is_found_too(
+    searched: Migration, target: Target, tmp_path: Path
+) -> None:
+    searched.apply()
+    rows: Rows = {"vectors": [vector(number) for number in range(1, 5)]}
+    other = Migration(WorkFolder(tmp_path / "other"), target, rows)
+    other.folder.root.mkdir()
+    other.apply()
+    build_snapshot_without_migrated_rows()
+    searched.rows = rows
+    assert searched.apply() == {"PRESENT": 4}
+    assert found() == {"p1", "p2", "p3"}
 
 
 def test_a_bucket_that_does_not_answer_is_told(target: Target) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import islice
 from math import isnan
 from pathlib import Path
 from struct import pack, unpack_from
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
 
+from scripts.migration.sources import duckdb_reading
 from scripts.migration.sources.opening import open_source
 from scripts.migration.sources.source import Source, SourceError, SourceRow, UnreadableRow
 from tests.support.flat_memory import growth
@@ -321,6 +323,42 @@ def test_rows_of_399_kb_are_read_among_small_ones(path: Path) -> None:
     with _opened(path) as source:
         found = [(row.values["id"], len(row.values["text"])) for row in source.rows("t") if isinstance(row, SourceRow)]
     assert found == [(i, 0 if i < 3000 else 399_000) for i in range(3500)]
+
+
+class _ShortOfMemory:
+    """A cursor whose memory ends after 256 rows, as DuckDB's may; what it gives then is in another order or is not."""
+
+    def __init__(self, readings: list[list[tuple[int]]]) -> None:
+        self._readings = readings
+        self._rows = iter(readings[0])
+        self._given = 0
+
+    def execute(self, query: str) -> None:
+        if query == "rows":
+            self._rows = iter(self._readings.pop(0))
+            self._given = 0
+
+    def fetchmany(self, size: int) -> list[tuple[int]]:
+        if self._given >= 256 and len(self._readings) == 1:
+            raise duckdb.OutOfMemoryException
+        batch = list(islice(self._rows, size))
+        self._given += len(batch)
+        return batch
+
+
+def _gathered(second: list[tuple[int]]) -> list[tuple[int]]:
+    cursor = cast("duckdb.DuckDBPyConnection", _ShortOfMemory([[(n,) for n in range(600)], second]))
+    return list(duckdb_reading._selected(cursor, "rows", "v"))
+
+
+def test_after_a_shortage_of_memory_no_row_is_missing_or_there_twice() -> None:
+    assert _gathered([(n,) for n in range(600)]) == [(n,) for n in range(600)]
+
+
+@pytest.mark.parametrize("second", [[(n,) for n in reversed(range(600))], [(n,) for n in range(100)], []])
+def test_rows_in_another_order_after_a_shortage_of_memory_are_refused(second: list[tuple[int]]) -> None:
+    with pytest.raises(SourceError, match="v gives its rows in another order"):
+        _gathered(second)
 
 
 def test_memory_is_flat_over_50000_rows(path: Path) -> None:

@@ -112,6 +112,12 @@ def test_folders_that_say_a_column_add_it(tmp_path: Path) -> None:
             ]
 
 
+def test_a_column_that_the_file_has_as_well_as_its_folder_is_refused(tmp_path: Path) -> None:
+    _written(tmp_path / "reports" / "user_id=a" / "0.parquet", "SELECT 1 AS id, 'b' AS user_id")
+    with _opened(tmp_path) as source, pytest.raises(SourceError, match="has a column user_id, and so has its folder"):
+        list(source.rows("reports"))
+
+
 def test_a_file_name_is_no_pattern(tmp_path: Path) -> None:
     _written(tmp_path / "a1.parquet", "SELECT 'other' AS id")
     for name in ("a[1]", "a?", "a*", "it's"):

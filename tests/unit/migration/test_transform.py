@@ -162,6 +162,14 @@ def test_what_cannot_be_stored_is_a_reject_that_says_where(
     assert (rejection.code, rejection.field) == (code, field)
 
 
+def test_a_dimension_that_the_source_states_must_be_that_of_the_vector() -> None:
+    text = MAPPING.replace("embedding_vector: vector\n", "embedding_vector: vector\n      vector_dimension: size\n")
+    assert transformed("vectors", vector(1, size="2"), text).attributes["vector_dimension"] == 2
+    assert transformed("vectors", vector(1), text).attributes["vector_dimension"] == 2
+    rejection = refused("vectors", vector(1, size=3), text)
+    assert (rejection.code, rejection.field) == (Code.BAD_VECTOR, "size")
+
+
 def test_numbers_of_38_digits_stay_exact(manager: DatabaseManager) -> None:
     exact = {"a": 12345678901234567890123456789012345678, "b": Decimal("0.1234567890123456789012345678901234567")}
     put(manager, manager.settings.reports_table, transformed("notes", note(1, reference=exact)))
@@ -199,12 +207,63 @@ def test_constants_and_defaults_fill_what_the_source_lacks() -> None:
     assert (row.attributes["author"], row.attributes["title"]) == ("Import", "Untitled")
 
 
+@pytest.mark.parametrize(
+    ("rule", "created"),
+    [
+        ("{from: gone, form: date, default: 2021-03-04}", "2021-03-04T00:00:00.000000Z"),
+        ("{from: gone, default: 2021-03-04T05:06:07+02:00}", "2021-03-04T03:06:07.000000Z"),
+        ("{from: gone, form: epoch-seconds, default: 1614834367}", "2021-03-04T05:06:07.000000Z"),
+        ("{value: 2021-03-04T05:06:07Z}", "2021-03-04T05:06:07.000000Z"),
+    ],
+)
+def test_a_default_is_written_as_the_source_would_write_it(rule: str, created: str) -> None:
+    text = MAPPING.replace("author: author", "author: created").replace(
+        "created_at: created\n", f"created_at: {rule}\n"
+    )
+    assert transformed("notes", note(1), text).attributes["created_at"] == created
+
+
+def test_a_text_that_the_mapping_states_for_a_member_is_that_text() -> None:
+    members = "{members: {from: {value: Import}, kind: {from: kind, default: 'null'}, none: {value: null}}}"
+    row = transformed("notes", note(1), MAPPING.replace("reference: reference", f"reference: {members}"))
+    assert row.attributes["reference"] == {"from": "Import", "kind": "null", "none": None}
+
+
 def test_an_empty_text_is_missing_only_where_the_mapping_says_so() -> None:
     text = MAPPING.replace("  notes:\n", "  notes:\n    empty: missing\n").replace(
         "title: title", "title: {from: title, default: Untitled}"
     )
     assert transformed("notes", note(1, title=""), text).attributes["title"] == "Untitled"
     assert refused("notes", note(1, title="")).code is Code.BAD_VALUE
+
+
+def test_several_fields_that_one_is_made_of_must_agree() -> None:
+    text = MAPPING.replace("title: title", "title: [headline, title]")
+    assert transformed("notes", note(1, headline=None), text).attributes["title"] == "Note 1"
+    assert transformed("notes", note(1, headline="Note 1"), text).attributes["title"] == "Note 1"
+    rejection = refused("notes", note(1, headline="Other"), text)
+    assert (rejection.code, rejection.field) == (Code.CONFLICTING_FIELDS, "title")
+    first = text.replace("[headline, title]", "{from: [headline, title], may_differ: true}")
+    assert transformed("notes", note(1, headline="Other"), first).attributes["title"] == "Other"
+    assert refused("notes", note(1, headline=1, title=True), text).code is Code.CONFLICTING_FIELDS
+
+
+def test_a_null_parent_is_a_missing_value_and_no_unknown_field() -> None:
+    text = MAPPING.replace("title: title", "title: {from: meta.title, default: Untitled}").replace(
+        "author: author", "author: title"
+    )
+    assert transformed("notes", note(1, meta=None), text).attributes["title"] == "Untitled"
+    assert refused("notes", note(1, meta=3), text).code is Code.UNKNOWN_FIELD
+
+
+def test_a_key_may_be_within_another_field_and_a_whole_decimal() -> None:
+    text = MAPPING.replace("      id: {from: id, keep: true}\n", "").replace(
+        "  notes:\n", "  notes:\n    key: [meta.id, id]\n"
+    )
+    ids = {transformed("notes", note(1, meta={"id": value}), text).key["id"] for value in (7, Decimal("7.0"), "7")}
+    assert len(ids) == 1
+    assert refused("notes", note(1, meta={}), text).code is Code.MISSING_FIELD
+    assert refused("notes", note(1), text).field == "meta.id"
 
 
 def test_the_write_is_signed_alike_in_every_run() -> None:

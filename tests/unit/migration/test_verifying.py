@@ -15,7 +15,7 @@ from shared.database import (
     EmbeddingRepository,
     ReportRepository,
 )
-from tests.support.migrating import ListSource, Migration, note, vector
+from tests.support.migrating import CREATED, ListSource, Migration, note, vector
 from tests.unit.migration.conftest import Rows
 
 Making = Callable[[Rows], Migration]
@@ -23,6 +23,9 @@ ROWS: Rows = {
     "notes": [note(n, sub=f"user-{n % 2}") for n in range(30)],
     "vectors": [vector(n, sub=f"user-{n % 2}") for n in range(1, 31)],
 }
+
+
+READING = {"rows": 60, "identical_duplicates": 0, "rejects": {}}
 
 
 def verified(migration: Migration, target: Target) -> Verification:
@@ -53,8 +56,9 @@ def test_what_is_missing_is_told_by_owner(done: Migration, target: Target) -> No
     assert found.counts["user-1", "reports", "missing"] == 1
     assert found.source.hex() != found.target.hex()
     text = "\n".join(
-        lines({"verb": "verify", "source": "s", "target": "t", "verification": verification_report(found)})
+        lines({"verb": "verify", "source": "s", "target": "t", "verification": verification_report(found, READING)})
     )
+    assert "59 of 60 rows of the source arrived." in text
     assert "THE SIDES DIFFER" in text
     assert "user-1: embeddings: 15 equal; reports: 14 equal, 1 missing" in text
 
@@ -81,14 +85,16 @@ def test_a_row_that_is_not_as_it_was_written_is_a_difference(done: Migration, ta
     assert found.counts["user-1", "reports", "different"] == 1
 
 
-def test_anothers_rows_are_told_apart(migration: Making, target: Target) -> None:
+def test_what_somebody_else_has_under_a_key_did_not_arrive(migration: Making, target: Target) -> None:
     ReportRepository.create_report(DBReport(id="note-1", user_id="stranger", title="Theirs"))
     ReportRepository.create_report(DBReport(id="note-2", user_id="user-0", title="Their own"))
     made = migration(ROWS)
     made.apply()
     found = verified(made, target)
-    assert found.is_right
+    assert not found.is_right
     assert (found.by_state["another's key"], found.by_state["another's content"]) == (1, 1)
+    assert found.arrived == 58
+    assert found.source.hex() != found.target.hex()
 
 
 def test_a_model_version_that_is_not_declared_is_missed(done: Migration, target: Target) -> None:
@@ -101,6 +107,46 @@ def test_a_model_version_that_is_not_declared_is_missed(done: Migration, target:
     found = verified(done, target)
     assert found.missing_models == 1
     assert not found.is_right
+
+
+def test_a_model_version_of_another_dimension_is_a_difference(done: Migration, target: Target) -> None:
+    target.reader.client.update_item(
+        TableName=target.tables["users"],
+        Key={"user_id": {"S": "user-1"}},
+        UpdateExpression="SET #models.#model.dimension = :dimension",
+        ExpressionAttributeNames={"#models": "models", "#model": "m-1"},
+        ExpressionAttributeValues={":dimension": {"N": "3"}},
+    )
+    found = verified(done, target)
+    assert (found.missing_models, found.different_models) == (0, 1)
+    assert found.source.hex() != found.target.hex()
+    assert not found.is_right
+
+
+def test_the_model_versions_of_what_an_owner_has_deleted_are_not_missed(done: Migration, target: Target) -> None:
+    for number in range(1, 31, 2):
+        EmbeddingRepository.delete_embedding(f"p{number}", "user-1", "m-1")
+    target.reader.client.delete_item(TableName=target.tables["users"], Key={"user_id": {"S": "user-1"}})
+    found = verified(done, target)
+    assert found.by_state["deleted since"] == 15
+    assert found.is_right
+
+
+def test_rows_that_the_source_no_longer_has_are_surplus(migration: Making, target: Target) -> None:
+    people = [{"sub": "user-0", "name": "A", "created": CREATED}, {"sub": "gone", "name": "B", "created": CREATED}]
+    migration({**ROWS, "people": people}).apply()
+    ReportRepository.create_report(DBReport(id="made-since", user_id="user-1", title="Mine"))
+    EmbeddingRepository.delete_embedding("p2", "user-0", "m-1")
+    less = migration({"people": people[:1], "notes": ROWS["notes"][3:], "vectors": ROWS["vectors"][2:]})
+    less.read()
+    found = verified(less, target)
+    assert found.is_right
+    assert found.surplus == {
+        ("gone", "users"): 1,
+        ("user-0", "reports"): 2,
+        ("user-1", "reports"): 1,
+        ("user-1", "embeddings"): 1,
+    }
 
 
 def test_nothing_migrated_is_all_missing(migration: Making, target: Target) -> None:
