@@ -119,7 +119,7 @@ def _reading_lines(reading: Mapping[str, Any]) -> Iterator[str]:
         f"estimate: {cost['items']:,} items, {cost['bytes'] / 1e6:,.1f} MB, {cost['write_units']:,} write units, "
         f"${cost['dollars']:,.2f}, {cost['minutes']:,.1f} minutes"
     )
-    yield f"digest of the source: {reading['source_digest']}"
+    yield f"digest of the rows as they were read: {reading['source_digest']}"
 
 
 def _writing_lines(writing: Mapping[str, Any]) -> Iterator[str]:
@@ -138,8 +138,8 @@ def _verification_lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"of another dimension: {found['different_model_versions']:,}"
     )
     yield f"surplus, which the source no longer has: {found['surplus']:,}"
-    yield f"digest of the source: {found['source_digest']}"
-    yield f"digest of the target: {found['target_digest']}"
+    yield f"digest of the items of the source: {found['source_digest']}"
+    yield f"digest of those of the target: {found['target_digest']}"
     for owner, tables in found["owners"].items():
         yield f"  {owner}: " + "; ".join(f"{table}: {_counts(states)}" for table, states in tables.items())
     yield _verdict(found)
