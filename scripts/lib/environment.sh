@@ -16,13 +16,21 @@ ensure_environment() {
   fi
   _runs "$folder/bin/python" || _create_environment "$folder"
   echo "Installing requirements/$2 into $1 ..." >&2
-  if [[ ${3:-} == recent-pip ]]; then _renew_pip "$folder"; fi
-  if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    --requirement "$requirements" >&2; then
+  if [[ ${3:-} == recent-pip && -z ${UV:-} ]]; then _renew_pip "$folder"; fi
+  if ! _install "$folder/bin/python" "$requirements"; then
     _fail "requirements/$2 could not be installed (see above). The first start needs a network or a package mirror;" \
       "once it is there, start again: what was installed is kept."
   fi
   cp "$requirements" "$stamp"
+}
+
+# _install PYTHON REQUIREMENTS: with pip, or with the uv that UV names, which is several times as fast.
+_install() {
+  if [[ -n ${UV:-} ]]; then
+    "$UV" pip install --quiet --python "$1" --require-hashes --requirement "$2" >&2
+  else
+    "$1" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$2" >&2
+  fi
 }
 
 _renew_pip() {

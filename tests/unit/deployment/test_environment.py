@@ -1,5 +1,6 @@
 """The environment of deploy.sh: its lock file needs a pip newer than the one that Python brings."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,9 @@ case "$*" in FAIL) exit 1 ;; esac
 """
 
 
-def ensure(folder: Path, *arguments: str, fail: str = "nothing") -> tuple[subprocess.CompletedProcess[str], list[str]]:
+def ensure(
+    folder: Path, *arguments: str, fail: str = "nothing", uv: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     binaries = folder / ".venv-deploy" / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
     (folder / "requirements").mkdir(exist_ok=True)
@@ -26,7 +29,9 @@ def ensure(folder: Path, *arguments: str, fail: str = "nothing") -> tuple[subpro
     (binaries / "python").write_text(PYTHON.replace("FAIL", fail))
     (binaries / "python").chmod(0o755)
     command = ["/bin/bash", "-c", SCRIPT, "deploy.sh", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    inherited = {name: value for name, value in os.environ.items() if name != "UV"}
+    environ = {**inherited, **({"UV": str(uv)} if uv else {})}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     calls = binaries / "calls"
     return done, calls.read_text().splitlines() if calls.exists() else []
 
@@ -56,3 +61,14 @@ def test_a_pip_that_cannot_be_renewed(tmp_path: Path) -> None:
     assert (done.returncode, len(calls)) == (1, 1)
     assert "deploy.sh: pip could not be renewed in .venv-deploy" in done.stderr
     assert not (tmp_path / ".venv-deploy" / ".installed").exists()
+
+
+def test_a_uv_that_is_named_installs_instead(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/uv.calls\n')
+    uv.chmod(0o755)
+    done, calls = ensure(tmp_path, "recent-pip", uv=uv)
+    assert (done.returncode, calls) == (0, [])
+    (asked,) = (tmp_path / "uv.calls").read_text().splitlines()
+    assert asked.startswith(f"pip install --quiet --python {tmp_path}/.venv-deploy/bin/python --require-hashes")
+    assert asked.endswith("requirements/deploy.txt")
