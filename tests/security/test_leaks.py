@@ -128,6 +128,13 @@ def assert_silent(logged: Logged, api: Api, requests: int, *, warns: bool = Fals
     assert not any(part in everything for part in api.token.split(".")[1:])
 
 
+def status_alone(case: Case, api: Api, given: dict[str, Any]) -> int:
+    """The worker ends first what the request asks of it: moto does not stand two threads at one bucket."""
+    status = case.send(api, **given).status
+    assert wait_for_local_tasks(20)
+    return status
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=case_id)
 def test_requests_of_every_kind(person: Api, logged: Logged, case: Case) -> None:
     inputs: list[dict[str, Any]] = [
@@ -139,9 +146,8 @@ def test_requests_of_every_kind(person: Api, logged: Logged, case: Case) -> None
     ]
     if case.is_about_embeddings:
         embed_secrets()
-    statuses = {case.send(person, **given).status for given in inputs}
-    assert 500 not in statuses
-    assert wait_for_local_tasks(20)
+    statuses = {status_alone(case, person, given) for given in inputs}
+    assert 500 not in statuses, [record for record in logged.records() if record["level"] == "ERROR"]
     assert_silent(logged, person, len(inputs))
 
 
