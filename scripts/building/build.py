@@ -1,7 +1,9 @@
 """A build of the project for one kind of processor, kept until what it is made of changes.
 
-for artifact in built("x86_64").functions():
-    print(artifact.handler, artifact.code, artifact.layers)
+    for artifact in built("x86_64").functions():
+        print(artifact.handler, artifact.code, artifact.layers)
+
+It stays on this machine; scripts/deploy.sh makes and uploads its own.
 """
 
 import shutil

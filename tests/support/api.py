@@ -81,18 +81,10 @@ class Api:
     def delete(self, path: str, **options: Any) -> Answer:
         return self.request("DELETE", path, **options)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        query: Mapping[str, str] | str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """`body` goes as JSON, text and bytes as they are; `path` is percent-encoded as on the wire."""
+    def request(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
+        """`options` are those of `event`."""
         endpoint, _ = find_endpoint(method, path)
-        return Answer(endpoint(self.event(method, path, body, query=query, headers=headers), Context()))
+        return Answer(endpoint(self.event(method, path, body, **options), Context()))
 
     def event(
         self,
@@ -103,7 +95,10 @@ class Api:
         query: Mapping[str, str] | str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Event:
-        """What API Gateway makes of that request."""
+        """What API Gateway makes of a request.
+
+        `body` goes as JSON, text and bytes as they are; `path` is percent-encoded as on the wire.
+        """
         sent = {"content-type": "application/json", **self.headers, **(headers or {})}
         if self.token is not None:
             sent["authorization"] = f"Bearer {self.token}"
