@@ -1,7 +1,7 @@
 """A handler's signature as its contract: what each parameter takes from the request, decided once, at import.
 
 A parameter is, by name: `caller`, `body` (a request model), `query` (a model), `terms` (Idempotency-Key and If-Match),
-or one of the route's path parameters.
+`request` (all of it), or one of the route's path parameters.
 """
 
 import hashlib
@@ -61,6 +61,8 @@ class Binder:
             raise TypeError(f"{self._route}: the parameter {name!r} has no type")
         if name == "caller":
             return lambda request, caller: caller
+        if name == "request":
+            return lambda request, caller: request
         if name == "body":
             return lambda request, caller: _read_body(request, kind)
         if name == "query":

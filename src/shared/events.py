@@ -15,6 +15,8 @@ from .errors import MalformedRequest, PayloadTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_QUERY_FIELDS = 50
+_DEFAULT_STAGE = "$default"
+_LOOPBACK = ("localhost", "127.0.0.1")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # RFC 3986, section 3.3, besides letters and digits
 
 Event = Mapping[str, Any]
@@ -49,6 +51,21 @@ class Request:
         content = _decoded(raw) if self.event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
         _check_size(len(content))
         return content
+
+    @property
+    def base_url(self) -> str:
+        """The address that the API was called at, without a slash at its end.
+
+        The domain is the gateway's word (`requestContext.domainName`), not that of the Host header, which clients set,
+        but for a gateway on a laptop, which speaks plain HTTP and may not name its port otherwise.
+        """
+        context = self.event.get("requestContext") or {}
+        domain, stage = str(context.get("domainName") or "localhost"), context.get("stage") or _DEFAULT_STAGE
+        if domain.partition(":")[0] in _LOOPBACK:
+            return f"http://{self.header('host') or domain}"
+        # A custom domain maps stages to paths of its own; API Gateway's has the stage as the first segment.
+        has_stage = stage != _DEFAULT_STAGE and ".execute-api." in domain
+        return f"https://{domain}/{stage}" if has_stage else f"https://{domain}"
 
 
 def event_path(event: Event) -> str:

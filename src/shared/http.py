@@ -5,7 +5,8 @@ It is the only place that verifies tokens, renders errors, sets headers and logs
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from .scope import Scope, request_scope
 from .telemetry import describe_causes, describe_failure, digest, log_request
 
 Response = dict[str, Any]
-EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id"
+EXPOSED_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-Request-Id"
 
 ENDPOINTS: "dict[tuple[str, str], Endpoint]" = {}
 """Every route whose module has been imported, by method and path."""
@@ -32,7 +33,7 @@ class _Outcome:
     """What a request came to, before it is a response."""
 
     status: int
-    body: str | None = None
+    body: str | bytes = ""
     headers: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -46,14 +47,34 @@ class Answer:
     location: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A result that is no JSON of ours: bytes of a media type, or none of a 304; its headers replace the usual ones."""
+
+    body: bytes = b""
+    media_type: str | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Endpoint:
     """A Lambda handler made of a plain function; calling it takes API Gateway's event and gives its response."""
 
     def __init__(
-        self, function: Callable[..., Any], method: str, path: str, status: int, location: str | None, is_open: bool
+        self,
+        function: Callable[..., Any],
+        method: str,
+        path: str,
+        *,
+        status: int,
+        location: str | None,
+        is_open: bool,
+        refusals: Collection[type[ApiError]],
+        media_types: Collection[str],
     ) -> None:
         self.function = function
         self.method, self.path, self.status, self.is_open = method, path, status, is_open
+        self.refusals, self.media_types = tuple(refusals), tuple(media_types)
         self.route = f"{method} {path}"
         self._location = location
         self._binder = Binder(function, method, path)
@@ -88,9 +109,12 @@ class Endpoint:
             outcome.details |= _cause(error)
             return outcome, caller
 
-    def _succeeded(self, result: BaseModel | Answer | None) -> _Outcome:
+    def _succeeded(self, result: BaseModel | Answer | Content | None) -> _Outcome:
         if result is None:
             return _Outcome(204)
+        if isinstance(result, Content):
+            kind = {} if result.media_type is None else {"Content-Type": result.media_type}
+            return _Outcome(result.status, result.body, {**kind, **result.headers})
         answer = result if isinstance(result, Answer) else Answer(result, self.status, self._place(result))
         headers = {"Content-Type": "application/json"}
         version = getattr(answer.result, "version", None)
@@ -117,19 +141,37 @@ class Endpoint:
 
 
 def endpoint(
-    method: str, path: str, *, status: int = 200, location: str | None = None, is_open: bool = False
+    method: str,
+    path: str,
+    *,
+    status: int = 200,
+    location: str | None = None,
+    is_open: bool = False,
+    refusals: Collection[type[ApiError]] = (),
+    media_types: Collection[str] = (),
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the handler of a route.
 
-    Its parameters are read as `binding` says; it returns a response model, an Answer, or None for 204. A model with a
-    `version` gives the ETag; `location` is a template of the Location header, filled from the model. An `is_open` route
-    takes no token. Raises TypeError for a signature that the route cannot fill, ValueError for a route that exists.
+    Its parameters are read as `binding` says; it returns a response model, an Answer, Content, or None for 204. A model
+    with a `version` gives the ETag; `location` is a template of the Location header, filled from the model. An
+    `is_open` route takes no token. `refusals` are the errors that the signature does not imply, `media_types` those of
+    its Content: both are for whoever reads the routes. Raises TypeError for a signature that the route cannot fill,
+    ValueError for a route that exists.
     """
 
     def decorate(function: Callable[..., Any]) -> Endpoint:
         if (method, path) in ENDPOINTS and ENDPOINTS[method, path].function.__module__ != function.__module__:
             raise ValueError(f"{method} {path} already has a handler")
-        ENDPOINTS[method, path] = Endpoint(function, method, path, status, location, is_open)
+        ENDPOINTS[method, path] = Endpoint(
+            function,
+            method,
+            path,
+            status=status,
+            location=location,
+            is_open=is_open,
+            refusals=refusals,
+            media_types=media_types,
+        )
         return ENDPOINTS[method, path]
 
     return decorate
@@ -162,7 +204,9 @@ def _render(outcome: _Outcome, event: Event, request_id: str) -> Response:
         **_cors_headers(event),
         **outcome.headers,
     }
-    return {"statusCode": outcome.status, "headers": headers, "body": outcome.body or "", "isBase64Encoded": False}
+    is_binary = isinstance(outcome.body, bytes)
+    body = b64encode(outcome.body).decode("ascii") if isinstance(outcome.body, bytes) else outcome.body
+    return {"statusCode": outcome.status, "headers": headers, "body": body, "isBase64Encoded": is_binary}
 
 
 def _cors_headers(event: Event) -> dict[str, str]:

@@ -57,7 +57,7 @@ def test_cors() -> None:
     assert cors.origins == ("https://app.example.com",)
     assert set(cors.methods) == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     assert set(cors.headers) == {"authorization", "content-type", "if-match", "idempotency-key"}
-    assert set(cors.expose) == {"ETag", "Location", "Retry-After", "X-Request-Id"}
+    assert set(cors.expose) == {"Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"}
 
 
 def test_cors_never_allows_credentials() -> None:

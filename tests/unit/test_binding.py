@@ -95,6 +95,10 @@ class TestSources:
     def test_the_caller(self) -> None:
         assert bind("caller", Caller, request()) is CALLER
 
+    def test_the_request_itself(self) -> None:
+        sent = request()
+        assert bind("request", Request, sent) is sent
+
     def test_a_path_parameter_is_validated(self) -> None:
         assert bind("thing_id", ReportId, request()) == "t-1"
 

@@ -178,3 +178,29 @@ def test_the_path_of_an_event_is_percent_encoded_once(event: dict[str, object], 
 def test_the_gateways_request_id(context: object, request_id: str | None) -> None:
     assert gateway_request_id({"requestContext": context}) == request_id
     assert gateway_request_id({}) is None
+
+
+class TestBaseUrl:
+    """The address that answers name: where the gateway says it was called, not what a Host header says."""
+
+    def address(self, domain: str | None, stage: str | None = "$default", host: str = "evil.example") -> str:
+        event = recorded_event("http_api_v2_list")
+        context = {**event["requestContext"], "domainName": domain, "stage": stage}
+        return Request.of({**event, "requestContext": context, "headers": {"Host": host}}, "id").base_url
+
+    def test_the_domain_of_the_gateway(self) -> None:
+        assert read("http_api_v2_list").base_url == "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
+
+    def test_a_stage_of_the_gateways_own_domain_is_part_of_it(self) -> None:
+        assert self.address("x.execute-api.eu-west-1.amazonaws.com", "v1").endswith(".amazonaws.com/v1")
+        assert self.address("api.example.com", "v1") == "https://api.example.com"
+        assert self.address("api.example.com", None) == "https://api.example.com"
+
+    @pytest.mark.parametrize("domain", ["localhost", "localhost:3001", "127.0.0.1:3001", None])
+    def test_a_laptops_gateway(self, domain: str | None) -> None:
+        assert self.address(domain, host="127.0.0.1:3001") == "http://127.0.0.1:3001"
+
+    def test_a_laptops_gateway_that_names_its_port_itself(self) -> None:
+        event = recorded_event("http_api_v2_list")
+        context = {**event["requestContext"], "domainName": "localhost:3001"}
+        assert Request.of({**event, "requestContext": context, "headers": {}}, "id").base_url == "http://localhost:3001"

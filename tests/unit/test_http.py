@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -80,10 +81,10 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], Endpoint]
 def route(result: object = None, **options: Any) -> Endpoint:
     """An open route that returns `result`, or raises it where it is an exception."""
 
-    def handler() -> BaseModel | http.Answer | None:
+    def handler() -> BaseModel | http.Answer | http.Content | None:
         if isinstance(result, BaseException):
             raise result
-        assert result is None or isinstance(result, BaseModel | http.Answer)
+        assert result is None or isinstance(result, BaseModel | http.Answer | http.Content)
         return result
 
     return endpoint("GET", "/probe", **{"is_open": True, **options})(handler)
@@ -133,6 +134,18 @@ class TestAnswers:
         assert (answer.status, answer.headers["Location"]) == (200, "/things/a%2Fb?x={id}")
         assert (answer.headers["ETag"], answer.json()) == ('"7"', {"id": "t-1", "version": 7})
         assert answer.headers["Content-Type"] == "application/json"
+
+    def test_content_is_sent_byte_for_byte_under_its_own_headers(self) -> None:
+        content = http.Content(b"\x89PNG\r\n", "image/png", headers={"Cache-Control": "public, max-age=60"})
+        raw = call(route(content, status=201)).raw
+        assert (raw["statusCode"], raw["isBase64Encoded"], b64decode(raw["body"])) == (200, True, b"\x89PNG\r\n")
+        assert (raw["headers"]["Content-Type"], raw["headers"]["Cache-Control"]) == ("image/png", "public, max-age=60")
+        assert raw["headers"]["X-Content-Type-Options"] == "nosniff"
+
+    def test_content_that_has_not_changed(self) -> None:
+        raw = call(route(http.Content(status=304, headers={"ETag": '"a"'}))).raw
+        assert (raw["statusCode"], raw["body"], raw["headers"]["ETag"]) == (304, "", '"a"')
+        assert "Content-Type" not in raw["headers"]
 
     def test_an_answer_without_a_place_has_none(self) -> None:
         answer = call(route(http.Answer(Thing(), 202), location="/things/{id}"))
@@ -377,7 +390,13 @@ class TestCors:
         assert "Access-Control-Allow-Credentials" not in call(route(Thing()), {"origin": ORIGIN}).headers
 
     def test_what_a_script_may_read_is_what_answers_carry(self) -> None:
-        assert set(re.split(", ", EXPOSED_HEADERS)) == {"ETag", "Location", "Retry-After", "X-Request-Id"}
+        assert set(re.split(", ", EXPOSED_HEADERS)) == {
+            "Content-Disposition",
+            "ETag",
+            "Location",
+            "Retry-After",
+            "X-Request-Id",
+        }
 
 
 class TestEvents:
