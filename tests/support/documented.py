@@ -1,0 +1,397 @@
+"""The code of a page, run as a reader would run it: in a folder like the project's, against a running laptop stack.
+
+The blocks of one language are one program, in the order of the page, so that a block may use what one before it made.
+A `curl` that is refused ends a shell's program, unless the page shows what it prints.
+"""
+
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from scripts.local.folder import PROJECT
+from scripts.local.variables import WEB_ORIGINS
+from scripts.migration.mapping import load_mapping
+from shared.errors import ApiError
+from shared.http import ENDPOINTS
+from shared.models.filters import parse_filter
+from tests.support.elided import fits_json, fits_text
+from tests.support.markdown import Block, Page
+
+SHELLS = ("sh", "bash")
+DIAGRAMS = ("mermaid",)
+NODE_MODULES = PROJECT / ".tools" / "node_modules"
+
+_DOCUMENTED_APP = "127.0.0.1:5173"
+_DOCUMENTED_BASE = "localhost:3001"
+_MARKER = "@@ block {} @@"
+_MARKERS = re.compile(r"@@ block (\d+) @@\n?")
+_SECONDS = 60
+_LINKED = ("src", "scripts", "docs", "clients", "requirements", "infrastructure", ".venv", ".venv-store", ".tools")
+_PRELUDE = 'set -euo pipefail\ncurl() { command curl -sS ${STRICT:+--fail-with-body} "$@"; }\n'
+
+
+class NotAsShown(AssertionError):
+    """A block does not work, or not as the page says. The message begins with its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a page's code runs: a folder, and an API with a user's token."""
+
+    folder: Path
+    base: str
+    token: str
+    local: Path
+    """The stack's own folder, `.local` for a reader."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "BASE": self.base,
+            "TOKEN": self.token,
+            "K9_LOCAL_DIR": str(self.local),
+        }
+
+    def prepare(self) -> None:
+        """Makes the folder look like the project's own after `dev.sh` and the guide's `npm install`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in _LINKED:
+            if (PROJECT / name).exists():
+                (self.folder / name).symlink_to(PROJECT / name)
+        (self.folder / ".local").symlink_to(self.local)
+        (self.folder / "node_modules").symlink_to(NODE_MODULES)
+
+    def placed(self, text: str) -> str:
+        """The text with the address of this API in place of the one that pages have."""
+        return text.replace(_DOCUMENTED_BASE, urlsplit(self.base).netloc)
+
+    def write_files(self, page: Page) -> None:
+        for block in page.blocks:
+            if block.is_marked("file") and block.mark:
+                path = self.folder / block.mark.value
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(self.placed(block.text), encoding="utf-8")
+
+    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+
+def treatment(block: Block) -> str | None:
+    """What is done with a block, in a word, or why nothing is; None for one that would be overlooked."""
+    if block.mark:
+        return f"not run: {block.mark.value}" if block.mark.kind == "not run" else _WORDS[block.mark.kind]
+    if block.language in (*SHELLS, "python", "js", "http"):
+        return "run"
+    if block.language == "json":
+        return "checked"
+    return "shown" if block.language in DIAGRAMS else None
+
+
+_WORDS = {
+    "output": "compared",
+    "file": "run",
+    "app": "run",
+    "body": "run",
+    "answer": "checked",
+    "problem": "checked",
+    "filter": "checked",
+    "mapping": "checked",
+}
+
+
+def run_page(page: Page, scene: Scene) -> None:
+    """Runs and checks every block of a page. Raises NotAsShown for the first that is not as the page says."""
+    scene.prepare()
+    scene.write_files(page)
+    said: dict[Block, str] = {}
+    for family in _families(page):
+        said |= family(page, scene)
+    for block in page.blocks:
+        _check(block, scene)
+    _compare(page, said, scene)
+
+
+_Family = Callable[[Page, Scene], dict[Block, str]]
+"""Runs the blocks of one kind on a page, and tells what each printed."""
+
+
+def _families(page: Page) -> list[_Family]:
+    """Those of the page's programs, in the order in which they begin on it."""
+    found: list[_Family] = []
+    for block in page.blocks:
+        family = _family(block)
+        if family and family not in found:
+            found.append(family)
+    return found
+
+
+def _family(block: Block) -> _Family | None:
+    if block.is_marked("body"):
+        return _send_requests
+    if block.mark:
+        return None
+    if block.language in SHELLS:
+        return _run_shell
+    return {"python": _run_python, "js": _run_javascript, "http": _send_requests}.get(block.language)
+
+
+def _members(page: Page, *languages: str) -> list[Block]:
+    return [block for block in page.blocks if block.language in languages and block.mark is None]
+
+
+def _run_shell(page: Page, scene: Scene) -> dict[Block, str]:
+    blocks = _members(page, *SHELLS)
+    shown = _shown(page)
+    parts = [f"STRICT={'' if block in shown else 1}\n{block.text}" for block in blocks]
+    announce = "printf '%s\\n' '{}'\n"
+    return _run_program(["bash"], blocks, parts, announce, scene, "program.sh", _PRELUDE)
+
+
+def _run_python(page: Page, scene: Scene) -> dict[Block, str]:
+    """With the variables that a reader sources, and the store in Cognito's place."""
+    blocks = _members(page, "python")
+    shell = (
+        "set -a; source .local/env; AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER=$AWS_ENDPOINT_URL_DYNAMODB; "
+        f'PYTHONPATH=$PWD exec {shlex.quote(sys.executable)} "$1"'
+    )
+    parts = [block.text for block in blocks]
+    return _run_program(["bash", "-c", shell, "-"], blocks, parts, "print('{}', flush=True)\n", scene, "program.py")
+
+
+def _run_javascript(page: Page, scene: Scene) -> dict[Block, str]:
+    blocks = _members(page, "js")
+    parts = [block.text for block in blocks]
+    return _run_program(["node"], blocks, parts, "console.log('{}');\n", scene, "program.mjs")
+
+
+def _run_program(
+    command: list[str],
+    blocks: list[Block],
+    parts: list[str],
+    announce: str,
+    scene: Scene,
+    name: str,
+    prelude: str = "",
+) -> dict[Block, str]:
+    """What each block of a program prints; a marker that is printed before each tells them apart."""
+    text = prelude + "".join(announce.format(_MARKER.format(number)) + part for number, part in enumerate(parts))
+    (scene.folder / name).write_text(scene.placed(text), encoding="utf-8")
+    done = scene.run([*command, name])
+    pieces = _MARKERS.split(done.stdout)
+    said = {blocks[int(number)]: piece for number, piece in zip(pieces[1::2], pieces[2::2], strict=True)}
+    if done.returncode:
+        last = list(said)[-1] if said else blocks[0]
+        raise NotAsShown(f"{last.place}: ended with {done.returncode}\n{said.get(last, '')}{done.stderr}")
+    return said
+
+
+def _send_requests(page: Page, scene: Scene) -> dict[Block, str]:
+    shown = _shown(page)
+    said = {}
+    for block in page.blocks:
+        if block.is_marked("body") and block.mark:
+            request = f"{block.mark.value}\nAuthorization: Bearer $TOKEN\n\n{block.text}"
+        elif block.language == "http" and block.mark is None:
+            request = block.text
+        else:
+            continue
+        said[block] = _send(scene.placed(request).replace("$TOKEN", scene.token), scene)
+        status = int(said[block].split()[1])
+        if status >= 300 and block not in shown:
+            raise NotAsShown(f"{block.place}: answered with\n{said[block]}")
+    return said
+
+
+def _send(request: str, scene: Scene) -> str:
+    head, _, body = request.partition("\n\n")
+    first, *lines = head.strip().splitlines()
+    method, path = first.split(" ")[:2]
+    headers = dict(line.split(": ", 1) for line in lines)
+    connection = http.client.HTTPConnection(urlsplit(scene.base).netloc, timeout=_SECONDS)
+    try:
+        connection.request(method, path, body=body.strip().encode() or None, headers=headers)
+        answer = connection.getresponse()
+        content = answer.read().decode()
+    finally:
+        connection.close()
+    lines = [f"{name}: {value}" for name, value in answer.getheaders()]
+    return "\n".join([f"HTTP/1.1 {answer.status} {answer.reason}", *lines, "", content])
+
+
+def _check(block: Block, scene: Scene) -> None:
+    """What is not run and no output can still be wrong in itself."""
+    try:
+        if block.language == "json":
+            json.loads(block.text)
+        check = _CHECKS.get(block.mark.kind) if block.mark else None
+        if check:
+            check(block, scene)
+    except (ValueError, KeyError) as error:
+        raise NotAsShown(f"{block.place}: {error}") from error
+
+
+def _check_answer(block: Block, scene: Scene) -> None:
+    assert block.mark
+    method, path = block.mark.value.split(" ")
+    model = ENDPOINTS[method, path].function.__annotations__["return"]
+    TypeAdapter(model).validate_python(json.loads(block.text), strict=True)
+
+
+def _check_problem(block: Block, scene: Scene) -> None:
+    problem = json.loads(block.text)
+    slug = problem["type"].removeprefix("urn:k9:problem:")
+    kinds = {kind.slug: kind for kind in problem_types()}
+    if (problem["title"], problem["status"]) != (kinds[slug].title, kinds[slug].status):
+        raise ValueError(f"{slug} has another title or status")
+    expected = {"type", "title", "status", "detail", "instance", "request_id"}
+    if problem.keys() - {"errors"} != expected:
+        raise ValueError(f"a problem has {sorted(expected)}, and errors where there are any")
+
+
+def _check_filter(block: Block, scene: Scene) -> None:
+    parse_filter(json.loads(block.text))
+
+
+def _check_mapping(block: Block, scene: Scene) -> None:
+    path = scene.folder / "mapping.yaml"
+    path.write_text(block.text, encoding="utf-8")
+    (scene.folder / "subs.csv").write_text("old,sub\n")
+    load_mapping(str(path))
+
+
+_CHECKS = {"answer": _check_answer, "problem": _check_problem, "filter": _check_filter, "mapping": _check_mapping}
+
+
+@contextmanager
+def served_app(page: Page, scene: Scene) -> Iterator[str]:
+    """The address at which the page's own command serves its files, at one of the origins that the API allows."""
+    (block,) = (block for block in page.blocks if block.is_marked("app"))
+    scene.prepare()
+    scene.write_files(page)
+    netloc = _free_origin()
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {block.text.replace(_DOCUMENTED_APP, netloc)}"],
+        cwd=scene.folder,
+        env=scene.environment,
+        stdin=subprocess.PIPE,  # kept open, like a terminal's: esbuild stops serving at its end
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    try:
+        _await_app(netloc, process)
+        yield f"http://{netloc}"
+    finally:
+        _kill(process)
+        process.stdin.close()
+        process.stderr.close()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """With what it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _free_origin() -> str:
+    """One of the addresses of web apps on a laptop. Raises AssertionError where others have taken them all."""
+    for origin in WEB_ORIGINS:
+        address = urlsplit(origin)
+        with socket.socket() as probe:
+            if address.hostname == "127.0.0.1" and probe.connect_ex(("127.0.0.1", address.port or 0)):
+                return address.netloc
+    raise AssertionError(f"something else serves at each of {', '.join(WEB_ORIGINS)}")
+
+
+def _await_app(netloc: str, process: subprocess.Popen[str]) -> None:
+    host, _, port = netloc.partition(":")
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(0.05)
+    assert process.stderr is not None
+    _kill(process)
+    raise AssertionError(f"the app is not served: {process.stderr.read()}")
+
+
+def problem_types() -> list[type[ApiError]]:
+    """Every error that an answer can have."""
+    found: list[type[ApiError]] = []
+    waiting = list(ApiError.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting.extend(kind.__subclasses__())
+    return [kind for kind in found if kind.__module__ == ApiError.__module__]
+
+
+def _shown(page: Page) -> dict[Block, Block]:
+    """The blocks whose output a page shows, each with the block that shows it."""
+    found: dict[Block, Block] = {}
+    ran: Block | None = None
+    for block in page.blocks:
+        if block.is_marked("output"):
+            if ran is None:
+                raise NotAsShown(f"{block.place}: the output of nothing")
+            found[ran] = block
+        elif _family(block):
+            ran = block
+    return found
+
+
+def _compare(page: Page, said: Mapping[Block, str], scene: Scene) -> None:
+    for ran, block in _shown(page).items():
+        shown, printed = scene.placed(block.text), said[ran].replace("\r\n", "\n")
+        fit = {"json": fits_json, "http": _fits_answer}.get(block.language, fits_text)
+        if not fit(shown, printed):
+            raise NotAsShown(f"{block.place}: {ran.place} printed\n{printed}\nand the page shows\n{shown}")
+
+
+def _fits_answer(shown: str, said: str) -> bool:
+    """The status, the headers that are shown, and the body, if one is shown."""
+    head, _, body = shown.strip().partition("\n\n")
+    real_head, _, real_body = said.strip().partition("\n\n")
+    (status, *headers), (real_status, *real_headers) = head.splitlines(), real_head.splitlines()
+    if status.split()[1] != real_status.split()[1]:
+        return False
+    if not all(any(fits_text(_named(line), _named(real)) for real in real_headers) for line in headers):
+        return False
+    return not body or (fits_json if body.lstrip().startswith(("{", "[")) else fits_text)(body, real_body)
+
+
+def _named(header: str) -> str:
+    """A header line with its name in lower case, as HTTP/2 has it."""
+    name, separator, value = header.partition(":")
+    return name.lower() + separator + value
