@@ -17,7 +17,7 @@ from tests.support.environment import function_environment
 from tests.support.tables import create_tables
 from tests.support.tokens import TokenFactory
 
-_NOT_MEASURED = ("security", "contract", "integration", "template", "e2e")
+_NOT_MEASURED = ("security", "contract", "integration", "template", "e2e", "docs")
 """Folders of tests whose coverage is not measured, which takes as long as they do: the others reach the same code."""
 
 ALICE = "11111111-1111-4111-8111-111111111111"

@@ -66,6 +66,8 @@ def test_every_file_is_used() -> None:
     for page in pages():
         for block in page.blocks:
             if block.is_marked("file") and block.mark:
-                others = "".join(other.text for other in page.blocks if other is not block and not other.is_marked("output"))
+                others = "".join(
+                    other.text for other in page.blocks if other is not block and not other.is_marked("output")
+                )
                 served = block.mark.value == "index.html" and any(other.is_marked("app") for other in page.blocks)
                 assert served or Path(block.mark.value).stem in others, block.place

@@ -1,9 +1,10 @@
 """The code in the README and in docs/ works as it is written, and prints what the pages say it prints.
 
-`tests/support/markdown.py` has the marks that a page's blocks can have. One laptop stack serves all pages: alice's, with the
-demo data, as a reader has it.
+`tests/support/markdown.py` has the marks that the blocks can have. One laptop stack serves all pages: alice's, with
+the demo data, as a reader has it.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ import handlers
 from tests.support.browser import chromium_page
 from tests.support.dev import Dev, start_dev
 from tests.support.documented import Scene, run_page, served_app
-from tests.support.markdown import Page, pages
+from tests.support.hosted_login import HostedLogin, hosted_login
+from tests.support.markdown import Page, code, pages
 from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
+DOCUMENTED_LOGIN = "https://my-k9.auth.us-east-1.amazoncognito.com"
 PAGES = [page for page in pages() if page.blocks]
 
 
@@ -99,3 +102,58 @@ def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Sc
         opened.get_by_role("button", name="Rename").click()
         expect(status).to_have_text("Renamed.")
     assert alice.call("GET", f"/reports/{made['id']}").json["title"] == "In time"
+
+
+@pytest.fixture
+def filters(scene: Scene) -> Page:
+    """The guide, after its products have been stored."""
+    page = Page.read("docs/guides/filters.md")
+    run_page(page, scene)
+    return page
+
+
+def test_every_filter_of_the_guide_finds_what_it_says(dev: Dev, filters: Page) -> None:
+    rows = filters.tables("filter")
+    assert len(rows) > 30
+    wrong = {filter_: found for filter_, names in rows if (found := _found(dev, code(filter_))) != _names(names)}
+    assert wrong == {}
+
+
+def _found(dev: Dev, filter_: str) -> set[str]:
+    question = {
+        "model_version": "guide-filters",
+        "embedding_vector": [1, 0],
+        "top_k": 100,
+        "filter": json.loads(filter_),
+    }
+    hits = dev.stage().call("POST", "/embeddings/search", question).expect(200).json["hits"]
+    return {hit["product_id"] for hit in hits}
+
+
+def _names(cell: str) -> set[str]:
+    return {name for name in cell.split(", ") if name}
+
+
+def test_what_the_guide_calls_no_filter_is_refused_where_it_says(dev: Dev, filters: Page) -> None:
+    rows = filters.tables("no filter")
+    assert len(rows) > 8
+    for filter_, pointer in rows:
+        question = {"model_version": "guide-filters", "embedding_vector": [1, 0], "filter": json.loads(code(filter_))}
+        answer = dev.stage().call("POST", "/embeddings/search", question).expect(422)
+        assert [error["pointer"] for error in answer.json["errors"]] == [code(pointer)], filter_
+
+
+def test_the_hosted_login_of_the_guide_signs_in_with_a_proof_and_renews(dev: Dev, scene: Scene) -> None:
+    """The first token that the login gives is refused by the API, so that the page has to renew it."""
+    guide, login = Page.read("docs/guides/authentication.md"), HostedLogin(dev.token(), first=dev.token() + "x")
+    with hosted_login(login), served_app(guide, scene) as address, chromium_page() as browser:
+        script = scene.folder / "sign-in.js"
+        script.write_text(script.read_text().replace(DOCUMENTED_LOGIN, login.url))
+        browser.goto(address)
+        browser.get_by_role("button", name="Sign in").click()
+        expect(browser.get_by_role("status")).to_have_text("You are Alice.")
+        assert browser.url == f"{address}/"
+        assert login.refreshed == 1
+        browser.goto(f"{address}/?code=stolen&state=invented")
+        expect(browser.get_by_role("status")).to_have_text("This sign-in was not begun in this window.")
+    assert login.codes == {}

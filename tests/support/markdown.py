@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from scripts.local.folder import PROJECT
 
@@ -109,10 +108,9 @@ class Page:
     def links(self) -> list[str]:
         return _LINK.findall(_CODE.sub("``", self.prose))
 
-    def table(self, first: str) -> list[list[str]]:
-        """The rows below the one table whose first column is headed so. Raises ValueError for none, or several."""
-        (rows,) = (rows for rows in _tables(self.prose) if rows[0][0] == first)
-        return rows[2:]
+    def tables(self, first: str) -> list[list[str]]:
+        """The rows of all tables whose first column is headed so."""
+        return [row for rows in _tables(self.prose) if rows[0][0] == first for row in rows[2:]]
 
 
 def pages() -> list[Page]:

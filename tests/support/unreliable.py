@@ -1,7 +1,8 @@
 """A relay in front of the API through which nothing succeeds at first.
 
-Of each request, told by method, path and Idempotency-Key, the first answer gets lost after the API has done what was asked,
-and the second try is turned away with a 429; from the third on the API answers.
+Of each request, told by method, path and Idempotency-Key, the first answer gets lost after the API has done what was
+asked, and the second try is turned away: a POST as the API does it, anything else as its gateway. From the third on the
+API answers.
 """
 
 import http.client
@@ -42,7 +43,7 @@ def unreliable(api: str) -> Iterator[Unreliable]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             count = relay.count((self.command, self.path, self.headers.get("Idempotency-Key", "")))
             if count == 2:
-                self._answer(429, [("Retry-After", "1")], b"")
+                self._answer(429, [("Retry-After", "1")] if self.command == "POST" else [], b"")
                 return
             status, headers, content = self._pass_on(body)
             if count == 1:
@@ -50,7 +51,7 @@ def unreliable(api: str) -> Iterator[Unreliable]:
                 return
             self._answer(status, headers, content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 - the names that http.server calls
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # as http.server calls them
 
         def _pass_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
             connection = http.client.HTTPConnection(urlsplit(relay.api).netloc, timeout=30)
