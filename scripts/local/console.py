@@ -29,6 +29,8 @@ def welcome(url: str, tokens: Path, log: Path) -> str:
     return f"""
 K9 API runs at {url}   (Ctrl-C stops it; the data stays)
 
+Every route can be tried in a browser, at {url}/docs
+
 Paste this to create a report and to list alice's:
 
   TOKEN=$(cat {alice})
@@ -48,7 +50,7 @@ def welcome_to_cloud(url: str, environment: str, client_id: str, log: Path) -> s
     return f"""
 K9 API runs at {url} against the tables k9-*-{environment}: what it changes there is real. (Ctrl-C stops it)
 
-It takes the id tokens of that environment's user pool, for instance
+Every route can be tried in a browser, at {url}/docs. It takes the id tokens of that environment's user pool, for instance
 
   TOKEN=$(aws cognito-idp initiate-auth --client-id {client_id} --auth-flow USER_PASSWORD_AUTH \\
     --auth-parameters USERNAME=...,PASSWORD=... --query AuthenticationResult.IdToken --output text)
