@@ -69,6 +69,11 @@ class Case:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
     @property
+    def calls_aws(self) -> bool:
+        """The documentation page is files alone."""
+        return not self.path.startswith("/docs")
+
+    @property
     def endpoint(self) -> Endpoint:
         return all_endpoints()[self.key]
 

@@ -61,6 +61,8 @@ GRANTS: dict[str, Grants] = {
         EMBEDDINGS: {"BatchGetItem"},
         **READS_OBJECTS,
     },
+    "GET /docs": {},
+    "GET /docs/{file}": {},
     "GET /health": {USERS: {"GetItem"}, REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
 }
 
@@ -79,7 +81,7 @@ def role_name(function: str) -> str:
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    documents = [policy["PolicyDocument"] for policy in STACK.properties(role_name(function))["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in STACK.properties(role_name(function)).get("Policies", [])]
     return [statement for document in documents for statement in document["Statement"]]
 
 
@@ -107,7 +109,7 @@ def test_grants(route: str) -> None:
 
 @pytest.mark.parametrize("route", sorted(GRANTS))
 def test_statements_only_allow(route: str) -> None:
-    assert {statement["Effect"] for statement in statements(ROUTES[route])} == {"Allow"}
+    assert {statement["Effect"] for statement in statements(ROUTES[route])} == ({"Allow"} if GRANTS[route] else set())
 
 
 def test_the_workers_grants() -> None:
