@@ -32,7 +32,7 @@ _FILES = {
     # Whoever passes the code on passes its licence on (Apache License 2.0, section 4).
     "LICENSE": "swagger-ui-licence-{}.txt",
 }
-"""Which files, and what they are called here: with the digest of their content, so that a browser keeps them for good."""
+"""Which files, and what they are called here: a digest of the content in a name lets browsers keep it for good."""
 
 _DIGITS = 16
 _PATIENCE_SECONDS = 120

@@ -50,7 +50,9 @@ def welcome_to_cloud(url: str, environment: str, client_id: str, log: Path) -> s
     return f"""
 K9 API runs at {url} against the tables k9-*-{environment}: what it changes there is real. (Ctrl-C stops it)
 
-Every route can be tried in a browser, at {url}/docs. It takes the id tokens of that environment's user pool, for instance
+Every route can be tried in a browser, at {url}/docs
+
+It takes the id tokens of that environment's user pool, for instance
 
   TOKEN=$(aws cognito-idp initiate-auth --client-id {client_id} --auth-flow USER_PASSWORD_AUTH \\
     --auth-parameters USERNAME=...,PASSWORD=... --query AuthenticationResult.IdToken --output text)

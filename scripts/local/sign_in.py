@@ -1,7 +1,7 @@
 """The sign-in of the documentation page on a laptop: a click there gives the token of a demo user.
 
-It is the gateway's, not a route of the API: nothing of it is deployed. Whoever can reach the loopback ports could sign in at
-the store all the same; what is kept out here are web pages of other origins that a browser of this machine shows.
+It is the gateway's, not a route of the API: nothing of it is deployed. Whoever can reach the loopback ports could sign
+in at the store all the same; what is kept out here are web pages of other origins that a browser of this machine shows.
 """
 
 import json
@@ -29,7 +29,7 @@ class SignIn:
         return request.method == "POST" and request.raw_path.startswith(_PREFIX)
 
     def answer(self, request: HttpRequest) -> bytes:
-        """The token, and for how many seconds it is one. Raises Forbidden for a stranger, NotFound for a name of nobody."""
+        """The token, and for how many seconds it is one. Raises Forbidden for strangers, NotFound for no one's name."""
         _ensure_own_page(request)
         name = request.raw_path.removeprefix(_PREFIX)
         if name not in NAMES:

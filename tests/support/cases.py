@@ -65,13 +65,13 @@ class Case:
         return self.path.startswith("/embeddings") or self.key in _OF_REPORTS_AND_EMBEDDINGS
 
     @property
-    def needs_a_matrix(self) -> bool:
-        return self.key == ("GET", "/embeddings/similarity/{product_id}")
+    def asks_aws(self) -> bool:
+        """It takes an answer of AWS; the others answer from what is deployed with them."""
+        return self.path not in ("/openapi.json", "/docs", "/docs/{file}")
 
     @property
-    def calls_aws(self) -> bool:
-        """The documentation page is files alone."""
-        return not self.path.startswith("/docs")
+    def needs_a_matrix(self) -> bool:
+        return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
     @property
     def endpoint(self) -> Endpoint:
@@ -117,6 +117,7 @@ _ALL = [
     Case("GET", "/health"),
     Case("GET", "/docs"),
     Case("GET", "/docs/{file}"),
+    Case("GET", "/openapi.json"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
@@ -144,8 +145,8 @@ _ALL = [
     Case("GET", "/embeddings/similarity/{product_id}", query=_OF_MODEL),
 ]
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
-_OPEN = frozenset({"/health", "/docs", "/docs/{file}"})
-SIGNED_IN = [case for case in _ALL if case.path not in _OPEN]
+OPEN = frozenset({"/health", "/openapi.json", "/docs", "/docs/{file}"})
+SIGNED_IN = [case for case in _ALL if case.path not in OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
 
 

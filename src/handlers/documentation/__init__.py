@@ -1,1 +1,1 @@
-"""The documentation page: what a browser gets of it, and how a person signs in there."""
+"""Handlers of what describes the API: the document, and the page that shows it."""

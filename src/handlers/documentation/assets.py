@@ -13,6 +13,8 @@ from pathlib import Path
 
 from shared.process import per_process
 
+from .representations import Document
+
 OWN = Path(__file__).parent
 _OWN_FILES = ("page.css", "page.js", "sign-in.js")
 _SWAGGER_UI = "swagger_ui"
@@ -20,8 +22,13 @@ _SWAGGER_UI = "swagger_ui"
 
 _DIGITS = 16
 _SWAGGER_UI_FILE = re.compile(rf"([a-z-]+)-([0-9a-f]{{{_DIGITS}}})\.(js|css|txt)\.gz")
-_MEDIA_TYPES = {"js": "text/javascript", "css": "text/css", "txt": "text/plain"}
-MEDIA_TYPES = tuple(f"{kind}; charset=utf-8" for kind in _MEDIA_TYPES.values())
+_MEDIA_TYPES = {
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+}
+MEDIA_TYPES = tuple(_MEDIA_TYPES.values())
+_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +37,16 @@ class Asset:
 
     title: str
     digest: str
-    compressed: bytes = field(repr=False)
+    gzipped: bytes = field(repr=False)
 
     @property
     def name(self) -> str:
         stem, _, kind = self.title.rpartition(".")
         return f"{stem}-{self.digest}.{kind}"
 
-    @property
-    def media_type(self) -> str:
-        return f"{_MEDIA_TYPES[self.title.rpartition('.')[2]]}; charset=utf-8"
-
-    @property
-    def content(self) -> bytes:
-        return gzip.decompress(self.compressed)
+    def document(self) -> Document:
+        media_type = _MEDIA_TYPES[self.title.rpartition(".")[2]]
+        return Document(media_type, gzip.decompress(self.gzipped), self.gzipped, self.digest, _FOR_GOOD)
 
 
 @per_process
@@ -57,14 +60,10 @@ def find(name: str) -> Asset | None:
     return next((asset for asset in assets().values() if asset.name == name), None)
 
 
-def digest_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_DIGITS]
-
-
 def _own() -> Iterator[Asset]:
     for title in _OWN_FILES:
         content = (OWN / title).read_bytes()
-        yield Asset(title, digest_of(content), gzip.compress(content, mtime=0))
+        yield Asset(title, hashlib.sha256(content).hexdigest()[:_DIGITS], gzip.compress(content, mtime=0))
 
 
 def _swagger_ui() -> Iterator[Asset]:
