@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import expect
 
 import handlers
-from tests.support.browser import chromium_page
+from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
-from tests.support.documented import Scene, run_page, served_app
-from tests.support.hosted_login import HostedLogin, hosted_login
+from tests.support.documented import Scene, run_page
 from tests.support.markdown import Page, code, pages
+from tests.support.served_app import chromium_page, served_app
 from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
@@ -145,8 +145,8 @@ def test_what_the_guide_calls_no_filter_is_refused_where_it_says(dev: Dev, filte
 
 def test_the_hosted_login_of_the_guide_signs_in_with_a_proof_and_renews(dev: Dev, scene: Scene) -> None:
     """The first token that the login gives is refused by the API, so that the page has to renew it."""
-    guide, login = Page.read("docs/guides/authentication.md"), HostedLogin(dev.token(), first=dev.token() + "x")
-    with hosted_login(login), served_app(guide, scene) as address, chromium_page() as browser:
+    guide, login = Page.read("docs/guides/authentication.md"), CodeGrant(dev.token(), first=dev.token() + "x")
+    with code_grant(login), served_app(guide, scene) as address, chromium_page() as browser:
         script = scene.folder / "sign-in.js"
         script.write_text(script.read_text().replace(DOCUMENTED_LOGIN, login.url))
         browser.goto(address)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 import handlers
 import shared
+from scripts.deployment.options import _parser
 from scripts.local.template import Template
 from shared.errors import ApiError
 from tests.support.documented import problem_types
@@ -68,6 +69,13 @@ class TestLimits:
 
 
 class TestAuthentication:
+    def test_the_parameters_are_the_templates_and_the_options_those_of_deploying(self) -> None:
+        rows = AUTHENTICATION.tables("parameter")
+        assert len(rows) >= 3
+        assert {code(parameter) for parameter, _, _ in rows} <= set(Template.load().document["Parameters"])
+        named = {option for _, cell, _ in rows for option in re.findall(r"--[a-z-]+", cell)}
+        assert named <= set(_parser()._option_string_actions)
+
     def test_every_reason_of_a_401_is_explained(self) -> None:
         listed = {code(cell) for row in AUTHENTICATION.tables("reason") for cell in row[0].split(", ")}
         documented = re.search(
@@ -91,8 +99,8 @@ def _value(cell: str) -> float:
         kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         return _bound(TypeAdapter(kind).json_schema())
     found = getattr(owner, name)
-    if isinstance(found, re.Pattern):
-        return max(length for length in range(1, 1000) if found.fullmatch("a" * length))
+    if isinstance(found, str | re.Pattern):
+        return max(length for length in range(1, 1000) if re.fullmatch(found, "a" * length))
     return found.total_seconds() if isinstance(found, timedelta) else float(found)
 
 

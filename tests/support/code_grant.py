@@ -1,4 +1,4 @@
-"""A hosted login as an app sees Cognito's: it sends the user back with a code, and gives tokens for code and proof.
+"""A hosted login that gives a stage's own token: it sends the user back with a code, and takes code and proof for it.
 
 RFC 6749, section 4.1, with RFC 7636. Everybody who comes is signed in at once.
 """
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 @dataclass
-class HostedLogin:
+class CodeGrant:
     """`token` is what everybody gets; the first one that is handed out is `first`, if there is one, and useless."""
 
     token: str
@@ -46,7 +46,7 @@ class HostedLogin:
 
 
 @contextmanager
-def hosted_login(login: HostedLogin) -> Iterator[HostedLogin]:
+def code_grant(login: CodeGrant) -> Iterator[CodeGrant]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             address = urlsplit(self.path)
