@@ -47,7 +47,8 @@ async def current_token_async(token: AsyncToken | None, rejected: str | None) ->
 
 def _stated(token: str | None) -> str:
     """A token pasted with its scheme, or with the line's end, is still one."""
-    bare = (token or "").strip().removeprefix("Bearer ").strip()
+    words = (token or "").split()
+    bare = " ".join(words[1:] if words and words[0].lower() == "bearer" else words)
     if not bare:
         raise TokenError("No token was given, and this route needs one: Client(base_url, token=...).")
     return bare
