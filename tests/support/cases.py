@@ -64,6 +64,11 @@ class Case:
         return self.path.startswith("/embeddings") or self.key in _OF_REPORTS_AND_EMBEDDINGS
 
     @property
+    def asks_aws(self) -> bool:
+        """It takes an answer of AWS; the others answer from what is deployed with them."""
+        return self.path != "/openapi.json"
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -106,6 +111,7 @@ _OF_MODEL = {"model_version": MODEL}
 _NEW = {"product_id": NEW_PRODUCT, "model_version": MODEL, "embedding_vector": [0.25, -1.0], "product": {"price": 2.5}}
 _ALL = [
     Case("GET", "/health"),
+    Case("GET", "/openapi.json"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
@@ -133,7 +139,8 @@ _ALL = [
     Case("GET", "/embeddings/similarity/{product_id}", query=_OF_MODEL),
 ]
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
-SIGNED_IN = [case for case in _ALL if case.path != "/health"]
+OPEN = frozenset({"/health", "/openapi.json"})
+SIGNED_IN = [case for case in _ALL if case.path not in OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
 
 

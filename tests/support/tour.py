@@ -52,6 +52,7 @@ class Tour:
         self.search_from_report()
         self.delete_embeddings()
         assert self.call("GET /health", "/health").json["status"] == "ok"
+        assert self.call("GET /openapi.json", "/openapi.json").json["openapi"] == "3.1.0"
 
     def leave(self) -> None:
         """Removes what tours have made, one that was broken off included."""

@@ -28,13 +28,16 @@ def test_the_default_authorizer_checks_the_pool_and_its_clients() -> None:
     }
 
 
-def test_only_health_is_open() -> None:
-    assert [route.key for route in TEMPLATE.routes() if route.open] == ["GET /health"]
+OPEN = {"GET /health", "GET /openapi.json"}
+
+
+def test_only_these_are_open() -> None:
+    assert {route.key for route in TEMPLATE.routes() if route.open} == OPEN
 
 
 def test_no_event_chooses_another_authorizer() -> None:
     stated = [event["Properties"].get("Auth") for event in EVENTS]
-    assert [auth for auth in stated if auth is not None] == [{"Authorizer": "NONE"}]
+    assert [auth for auth in stated if auth is not None] == [{"Authorizer": "NONE"}] * len(OPEN)
 
 
 def test_every_event_belongs_to_the_one_api() -> None:
