@@ -75,8 +75,9 @@ class ProblemError(K9Error):
         errors: Sequence[FieldError] = (),
         request_id: str | None = None,
         retry_after: float | None = None,
+        instance: str | None = None,
     ) -> None:
-        super().__init__(status, type, title, detail, tuple(errors), request_id, retry_after)
+        super().__init__(status, type, title, detail, tuple(errors), request_id, retry_after, instance)
         self.status = status
         self.type = type
         self.title = title
@@ -84,6 +85,7 @@ class ProblemError(K9Error):
         self.errors = tuple(errors)
         self.request_id = request_id
         self.retry_after = retry_after
+        self.instance = instance
 
     def __str__(self) -> str:
         faults = "".join(f" [{fault.pointer}: {fault.message}]" for fault in self.errors)

@@ -56,6 +56,7 @@ def _told(response: HttpResponse, document: dict[str, Any]) -> ProblemError:
         _faults(document.get("errors")),
         _request_id(response, document),
         read_retry_after(response.headers),
+        None if document.get("instance") is None else str(document["instance"]),
     )
 
 
