@@ -177,6 +177,23 @@ def test_a_method_reads_the_answer_as_its_model(surface: Surface, world: World, 
     assert list(differences(type(result), schema)) == []
 
 
+@pytest.mark.parametrize("key", sorted(AWAITED), ids=named)
+def test_what_is_not_described_yet_is_sent_all_the_same(surface: Surface, world: World, key: Key) -> None:
+    members = {
+        "state": "queued",
+        "url": "https://b",
+        "expires_at": "t",
+        "bytes": 1,
+        "fields": {"a": "b"},
+        "max_bytes": 1,
+    }
+    world.says(httpx.Response(200, json=members if key[1].startswith("/user") else {**members, "file_name": "f"}))
+    world.says(httpx.Response(200, content=b"?"))
+    surface.run(CALLS[key])
+    request = world.requests[0]
+    assert (request.method, path_of(request)) == (key[0], path_with_values(key[1]))
+
+
 def test_the_comparison_of_models_sees_what_differs() -> None:
     """The test above would pass for one that sees nothing."""
     (schema,) = [operations()["GET", "/reports/{report_id}"].answer_schema]

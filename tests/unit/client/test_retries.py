@@ -18,6 +18,7 @@ from k9_api import (
     OutcomeUnknown,
     PreconditionFailed,
     RetryPolicy,
+    Runtime,
     TooManyRequests,
     TransportError,
     Unavailable,
@@ -107,6 +108,12 @@ def test_two_calls_have_two_keys(world: World) -> None:
     driver.run(api.send(call))
     assert world.header("Idempotency-Key") == ["key-1", "key-2"]
     driver.http.close()
+
+
+def test_a_key_is_one_that_nobody_guesses() -> None:
+    keys = {Runtime().new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert all(len(key) == 36 and key.isascii() for key in keys)
 
 
 def test_a_read_has_no_key(surface: Surface, world: World) -> None:

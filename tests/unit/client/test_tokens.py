@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from k9_api import Client, TokenError, Unauthenticated
-from tests.unit.client.world import TOKEN, URL, Surface, World, ok, problem, report
+from tests.unit.client.world import TOKEN, URL, Awaited, Surface, World, ok, problem, report
 
 REFUSED = problem(401, "unauthenticated")
 
@@ -53,8 +53,6 @@ def test_a_token_may_be(surface: Surface, world: World, token: object) -> None:
 
 
 def test_asyncio_may_await_a_token(world: World) -> None:
-    from tests.unit.client.world import Awaited
-
     async def token() -> str:
         return TOKEN
 
@@ -118,8 +116,6 @@ class TestRefused:
 
 
 def test_a_blocking_source_does_not_keep_asyncio(world: World) -> None:
-    from tests.unit.client.world import Awaited
-
     threads: list[int] = []
 
     class Source:

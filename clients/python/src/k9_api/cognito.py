@@ -14,7 +14,7 @@ import httpx
 from .attempts import attempt
 from .drivers import Driver
 from .effects import HttpRequest, HttpResponse, Plan, exchange
-from .errors import GatewayError, TokenError, TooManyRequests
+from .errors import TokenError, TooManyRequests, Unavailable
 from .json_text import dumps
 from .retries import Repeat, RetryPolicy
 from .runtime import Runtime
@@ -123,7 +123,7 @@ def _result(response: HttpResponse) -> dict[str, Any]:
     if kind in _THROTTLED or response.status == 429:
         raise TooManyRequests(response.status, "about:blank", "Cognito throttles", kind)
     if response.status >= 500:
-        raise GatewayError(response.status, "about:blank", "Cognito failed", kind)
+        raise Unavailable(response.status, "about:blank", "Cognito failed", kind)
     said = document.get("message") or document.get("Message") or f"status {response.status}"
     raise TokenError(f"Cognito gives no token: {kind or 'no reason'}: {said}. Sign in again for a new refresh token.")
 

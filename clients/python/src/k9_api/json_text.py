@@ -56,7 +56,11 @@ def float32(numbers: Iterable[float]) -> list[float]:
     So a body of 1 MB holds twice the vectors. A number beyond float32 stays as it is: the API names it.
     """
     given = [float(number) for number in numbers]
-    return [
-        float(f"{kept:.{_DIGITS}g}") if isfinite(kept) else number
-        for number, kept in zip(given, array("f", given), strict=True)
-    ]
+    return [_short(number, kept) for number, kept in zip(given, array("f", given), strict=True)]
+
+
+def _short(number: float, kept: float) -> float:
+    """`number`, or where that takes more digits, one of nine that becomes the same float32."""
+    if not isfinite(kept) or float(f"{number:.{_DIGITS}g}") == number:
+        return number
+    return float(f"{kept:.{_DIGITS}g}")
