@@ -168,11 +168,11 @@ def _run_shell(page: Page, scene: Scene) -> dict[Block, str]:
 
 
 def _run_python(page: Page, scene: Scene) -> dict[Block, str]:
-    """With the variables that a reader sources, and the store in Cognito's place."""
+    """With the variables that a reader sources, the project's client installed, and the store in Cognito's place."""
     blocks = _members(page, "python")
     shell = (
         "set -a; source .local/env; AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER=$AWS_ENDPOINT_URL_DYNAMODB; "
-        f'PYTHONPATH=$PWD exec {shlex.quote(sys.executable)} "$1"'
+        f'PYTHONPATH=$PWD:$PWD/clients/python/src exec {shlex.quote(sys.executable)} "$1"'
     )
     parts = [block.text for block in blocks]
     return _run_program(["bash", "-c", shell, "-"], blocks, parts, "print('{}', flush=True)\n", scene, "program.py")
