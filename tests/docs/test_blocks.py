@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documented import DIAGRAMS, NODE_MODULES, SHELLS, treatment
+from tests.support.documented import DIAGRAMS, SHELLS, treatment
 from tests.support.markdown import Block, pages
+from tests.support.reader import NODE_MODULES
 
 BLOCKS = [block for page in pages() for block in page.blocks]
 NOT_RUN = [block for block in BLOCKS if block.is_marked("not run")]

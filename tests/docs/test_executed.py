@@ -15,8 +15,9 @@ from playwright.sync_api import expect
 import handlers
 from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
-from tests.support.documented import Scene, run_page
+from tests.support.documented import run_page
 from tests.support.markdown import Page, code, pages
+from tests.support.reader import Scene
 from tests.support.served_app import chromium_page, served_app
 from tests.support.unreliable import unreliable
 

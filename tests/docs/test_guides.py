@@ -17,7 +17,7 @@ import shared
 from scripts.deployment.options import _parser
 from scripts.local.template import Template
 from shared.errors import ApiError
-from tests.support.documented import problem_types
+from tests.support.block_checks import problem_types
 from tests.support.markdown import Page, code
 
 ERRORS = Page.read("docs/guides/errors.md")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documented import NotAsShown, Scene, run_page, treatment
+from tests.support.documented import NotAsShown, run_page, treatment
 from tests.support.elided import fits_json, fits_text
 from tests.support.markdown import Page
+from tests.support.reader import Scene
 
 PAGE = Page(
     "page.md",

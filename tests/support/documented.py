@@ -5,95 +5,28 @@ A `curl` that is refused ends a shell's program, unless the page shows what it p
 """
 
 import http.client
-import json
-import os
 import re
 import shlex
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from pydantic import TypeAdapter
-
-from scripts.local.folder import PROJECT
-from scripts.migration.mapping import load_mapping
-from shared.errors import ApiError
-from shared.http import ENDPOINTS
-from shared.models.filters import parse_filter
+from tests.support.block_checks import check
 from tests.support.elided import fits_json, fits_text
 from tests.support.markdown import Block, Page
+from tests.support.reader import Scene
 
 SHELLS = ("sh", "bash")
 DIAGRAMS = ("mermaid",)
-NODE_MODULES = PROJECT / ".tools" / "node_modules"
 
-_DOCUMENTED_BASE = "localhost:3001"
 _MARKER = "@@ block {} @@"
 _MARKERS = re.compile(r"@@ block (\d+) @@\n?")
 _SECONDS = 60
-_LINKED = ("src", "scripts", "docs", "clients", "requirements", "infrastructure", ".venv", ".venv-store", ".tools")
 _PRELUDE = 'set -euo pipefail\ncurl() { command curl -sS ${STRICT:+--fail-with-body} "$@"; }\n'
 
 
 class NotAsShown(AssertionError):
     """A block does not work, or not as the page says. The message begins with its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Where a page's code runs: a folder, and an API with a user's token."""
-
-    folder: Path
-    base: str
-    token: str
-    local: Path
-    """The stack's own folder, `.local` for a reader."""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "LANG": "C.UTF-8",
-            "BASE": self.base,
-            "TOKEN": self.token,
-            "K9_LOCAL_DIR": str(self.local),
-        }
-
-    def prepare(self) -> None:
-        """Makes the folder look like the project's own after `dev.sh` and the guide's `npm install`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name in _LINKED:
-            if (PROJECT / name).exists():
-                (self.folder / name).symlink_to(PROJECT / name)
-        (self.folder / ".local").symlink_to(self.local)
-        (self.folder / "node_modules").symlink_to(NODE_MODULES)
-
-    def placed(self, text: str) -> str:
-        """The text with the address of this API in place of the one that pages have."""
-        return text.replace(_DOCUMENTED_BASE, urlsplit(self.base).netloc)
-
-    def write_files(self, page: Page) -> None:
-        for block in page.blocks:
-            if block.is_marked("file") and block.mark:
-                path = self.folder / block.mark.value
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(self.placed(block.text), encoding="utf-8")
-
-    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
 
 
 def treatment(block: Block) -> str | None:
@@ -127,7 +60,10 @@ def run_page(page: Page, scene: Scene) -> None:
     for family in _families(page):
         said |= family(page, scene)
     for block in page.blocks:
-        _check(block, scene)
+        try:
+            check(block, scene)
+        except (ValueError, KeyError) as error:
+            raise NotAsShown(f"{block.place}: {error}") from error
     _compare(page, said, scene)
 
 
@@ -236,61 +172,6 @@ def _send(request: str, scene: Scene) -> str:
         connection.close()
     lines = [f"{name}: {value}" for name, value in answer.getheaders()]
     return "\n".join([f"HTTP/1.1 {answer.status} {answer.reason}", *lines, "", content])
-
-
-def _check(block: Block, scene: Scene) -> None:
-    """What is not run and no output can still be wrong in itself."""
-    try:
-        if block.language == "json":
-            json.loads(block.text)
-        check = _CHECKS.get(block.mark.kind) if block.mark else None
-        if check:
-            check(block, scene)
-    except (ValueError, KeyError) as error:
-        raise NotAsShown(f"{block.place}: {error}") from error
-
-
-def _check_answer(block: Block, scene: Scene) -> None:
-    assert block.mark
-    method, path = block.mark.value.split(" ")
-    model = ENDPOINTS[method, path].function.__annotations__["return"]
-    TypeAdapter(model).validate_python(json.loads(block.text), strict=True)
-
-
-def _check_problem(block: Block, scene: Scene) -> None:
-    problem = json.loads(block.text)
-    slug = problem["type"].removeprefix("urn:k9:problem:")
-    kinds = {kind.slug: kind for kind in problem_types()}
-    if (problem["title"], problem["status"]) != (kinds[slug].title, kinds[slug].status):
-        raise ValueError(f"{slug} has another title or status")
-    expected = {"type", "title", "status", "detail", "instance", "request_id"}
-    if problem.keys() - {"errors"} != expected:
-        raise ValueError(f"a problem has {sorted(expected)}, and errors where there are any")
-
-
-def _check_filter(block: Block, scene: Scene) -> None:
-    parse_filter(json.loads(block.text))
-
-
-def _check_mapping(block: Block, scene: Scene) -> None:
-    path = scene.folder / "mapping.yaml"
-    path.write_text(block.text, encoding="utf-8")
-    (scene.folder / "subs.csv").write_text("old,sub\n")
-    load_mapping(str(path))
-
-
-_CHECKS = {"answer": _check_answer, "problem": _check_problem, "filter": _check_filter, "mapping": _check_mapping}
-
-
-def problem_types() -> list[type[ApiError]]:
-    """Every error that an answer can have."""
-    found: list[type[ApiError]] = []
-    waiting = list(ApiError.__subclasses__())
-    while waiting:
-        kind = waiting.pop()
-        found.append(kind)
-        waiting.extend(kind.__subclasses__())
-    return [kind for kind in found if kind.__module__ == ApiError.__module__]
 
 
 def _shown(page: Page) -> dict[Block, Block]:

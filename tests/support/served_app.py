@@ -14,8 +14,8 @@ from playwright import sync_api
 from playwright.sync_api import sync_playwright
 
 from scripts.local.variables import WEB_ORIGINS
-from tests.support.documented import Scene
 from tests.support.markdown import Page
+from tests.support.reader import Scene
 
 _DOCUMENTED_APP = "127.0.0.1:5173"
 _SECONDS = 30
