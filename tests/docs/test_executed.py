@@ -13,12 +13,13 @@ import pytest
 from playwright.sync_api import expect
 
 import handlers
+from tests.support.browser import chromium
 from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
 from tests.support.documented import run_page
 from tests.support.markdown import Page, code, pages
 from tests.support.reader import Scene
-from tests.support.served_app import chromium_page, served_app
+from tests.support.served_app import served_app
 from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
@@ -56,7 +57,8 @@ def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path)
 def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Scene) -> None:
     """Sign-in, paging, a new report, search, favourites, a problem and a conflict, as somebody sees them."""
     guide, alice = Page.read("docs/guides/first-app.md"), dev.stage()
-    with served_app(guide, scene) as address, chromium_page() as browser:
+    with served_app(guide, scene) as address, chromium() as program:
+        browser = program.new_page()
         browser.goto(address)
         browser.get_by_label("Token").fill("not a token")
         browser.get_by_role("button", name="Sign in").click()
@@ -147,7 +149,8 @@ def test_what_the_guide_calls_no_filter_is_refused_where_it_says(dev: Dev, filte
 def test_the_hosted_login_of_the_guide_signs_in_with_a_proof_and_renews(dev: Dev, scene: Scene) -> None:
     """The first token that the login gives is refused by the API, so that the page has to renew it."""
     guide, login = Page.read("docs/guides/authentication.md"), CodeGrant(dev.token(), first=dev.token() + "x")
-    with code_grant(login), served_app(guide, scene) as address, chromium_page() as browser:
+    with code_grant(login), served_app(guide, scene) as address, chromium() as program:
+        browser = program.new_page()
         script = scene.folder / "sign-in.js"
         script.write_text(script.read_text().replace(DOCUMENTED_LOGIN, login.url))
         browser.goto(address)

@@ -1,7 +1,6 @@
-"""The app of a page: served by the command that the page has for it, and seen in Chromium."""
+"""The app of a page, served by the command that the page has for it."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,30 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
-from playwright import sync_api
-from playwright.sync_api import sync_playwright
-
 from scripts.local.variables import WEB_ORIGINS
 from tests.support.markdown import Page
 from tests.support.reader import Scene
 
 _DOCUMENTED_APP = "127.0.0.1:5173"
 _SECONDS = 30
-
-
-@contextmanager
-def chromium_page() -> Iterator[sync_api.Page]:
-    """An empty page of the system's Chromium. Raises LookupError where there is none."""
-    program = shutil.which("chromium")
-    if program is None:
-        raise LookupError("The apps of the documentation need Chromium: on Debian, apt-get install chromium.")
-    with sync_playwright() as playwright:
-        # Its sandbox does not work for root; what is shown here is our own.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(_SECONDS * 1000)
-        yield page
-        browser.close()
 
 
 @contextmanager

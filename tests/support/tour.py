@@ -5,6 +5,8 @@ is. The tour removes what it makes, but for one model version without products, 
 tour uses the same.
 """
 
+import gzip
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -70,7 +72,18 @@ class Tour:
         self.search_from_report()
         self.delete_embeddings()
         assert self.client.health().status == "ok"
+        self.open_page()
         assert self.client.openapi()["openapi"] == "3.1.0"
+
+    def open_page(self) -> None:
+        """As a browser does, with every file that the page names."""
+        page = self.call("GET /docs", "/docs").expect(200)
+        files = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.content.decode())
+        assert len(files) == 6
+        for name in files:
+            file = self.call("GET /docs/{file}", f"/{name}", Accept_Encoding="gzip").expect(200)
+            assert file.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(file.content)
 
     def leave(self) -> None:
         """Removes what tours have made, one that was broken off included."""

@@ -14,27 +14,35 @@ let isAuthorized = false;
 document.addEventListener("DOMContentLoaded", start);
 
 async function start() {
-  await attempt(async () => {
-    const session = await signIn.finish();
-    if (session) {
-      sessions.keep(session);
-    }
-  });
-  await attempt(showApi);
+  const refusal = await failureOf(finishSignIn);
+  showSession(refusal);
+  const failure = await failureOf(showApi);
+  showSession(refusal ?? failure);
+}
+
+async function finishSignIn() {
+  const session = await signIn.finish();
+  if (session !== null) {
+    sessions.keep(session);
+  }
 }
 
 /** Does the work, then shows who is signed in, or else what went wrong. */
 async function attempt(work) {
-  let failure = null;
+  showSession(await failureOf(work));
+}
+
+/** Does the work; what went wrong in words, or null. What nobody expects is on the console as well. */
+async function failureOf(work) {
   try {
     await work();
+    return null;
   } catch (error) {
-    failure = error.message;
     if (!(error instanceof SignInFailed)) {
       console.error(error);
     }
+    return error.message;
   }
-  showSession(failure);
 }
 
 async function showApi() {
@@ -44,6 +52,7 @@ async function showApi() {
   }
   const spec = await answer.json();
   spec.servers = [{ url: apiAddress }]; // whatever the address is that this page was reached at
+  leaveOptionalParametersEmpty(spec);
   const schemes = Object.entries(spec.components?.securitySchemes ?? {});
   bearerSchemes = schemes.filter(([, scheme]) => scheme.type === "http" && scheme.scheme === "bearer").map(([name]) => name);
   await new Promise((shown) => {
@@ -61,6 +70,18 @@ async function showApi() {
       onComplete: shown,
     });
   });
+}
+
+/** Swagger UI fills in examples: every request would be for one version, and under one Idempotency-Key. */
+function leaveOptionalParametersEmpty(spec) {
+  const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
+  const parameters = [...operations.flatMap((operation) => operation.parameters ?? []), ...Object.values(spec.components?.parameters ?? {})];
+  for (const parameter of parameters.filter(({ required }) => !required)) {
+    for (const described of [parameter, parameter.schema ?? {}]) {
+      delete described.example;
+      delete described.examples;
+    }
+  }
 }
 
 /** Renews a session that is about to end before its token is sent. A token that was pasted is left alone. */
