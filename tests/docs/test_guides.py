@@ -37,7 +37,7 @@ class TestErrors:
     @pytest.mark.parametrize("kind", problem_types(), ids=lambda kind: kind.slug)
     def test_a_section_has_the_status_an_example_and_a_cure(self, kind: type[ApiError]) -> None:
         section = re.split(r"^## ", ERRORS.text.partition(f"\n## {kind.slug}\n")[2], maxsplit=1, flags=re.M)[0]
-        assert section.strip().startswith(f"{kind.status}. ")
+        assert section.strip().startswith(f"**{kind.status}.** ")
         assert f'"urn:k9:problem:{kind.slug}"' in section
         assert "**Cure.**" in section
 
