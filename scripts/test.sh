@@ -12,6 +12,8 @@ ensure_environment .venv-store store.txt
 ensure_environment .venv-template template.txt
 ensure_engines
 ensure_postgresql
+ensure_chromium
+ensure_programs curl jq
 
 cd "$K9_ROOT"
 if [[ $# -gt 0 ]]; then

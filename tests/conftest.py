@@ -1,5 +1,6 @@
 """What every test starts from: a function's environment, and nothing remembered from the test before."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from moto import mock_aws
 
 from handlers import worker
+from scripts.building.swagger_ui import ensure_swagger_ui
 from shared import tasks
 from shared.config import get_settings
 from shared.database.manager import DatabaseManager, default_manager
@@ -16,6 +18,8 @@ from tests.support.api import Api
 from tests.support.environment import function_environment
 from tests.support.tables import create_tables
 from tests.support.tokens import TokenFactory
+
+sys.path.append(str(ensure_swagger_ui()))  # as a layer is on a function's path
 
 _MEASURED = Path(__file__).parent / "unit"
 """Where tests are whose coverage is measured, which takes as long as they do: they alone reach all of the code."""

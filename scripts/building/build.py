@@ -14,6 +14,7 @@ from pathlib import Path
 from scripts.building.artifacts import BUILDS, Architecture, Artifacts, BuildError, runtime_of
 from scripts.building.bytecode import compile_ahead
 from scripts.building.release import release_of
+from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.building.tools import missing_tools, runs, sam_environment
 from scripts.local import locks
 from scripts.local.folder import PROJECT
@@ -41,6 +42,7 @@ def built(architecture: Architecture, *, in_container: bool = False) -> Artifact
         folder, release = BUILDS / architecture, release_of(PROJECT, parameters)
         if not _is_of(folder, release):
             shutil.rmtree(folder, ignore_errors=True)
+            ensure_swagger_ui()
             _build(folder, architecture, in_container=in_container)
             if compiles:
                 compile_ahead(Artifacts(folder))

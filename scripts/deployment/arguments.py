@@ -14,6 +14,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", "-an")
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+_ADDRESS = re.compile(r"https://[0-9A-Za-z.-]+(/[0-9A-Za-z._~-]+)*")
+_LOGIN = re.compile(r"https://[0-9A-Za-z.-]+")
 _DOLLARS = re.compile(r"0|[1-9][0-9]{0,6}")
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 
@@ -91,6 +93,24 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def address(text: str) -> str:
+    """One to which a path can be added."""
+    if not _ADDRESS.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an address; one looks like https://api.example.com, without a slash at the end"
+        )
+    return text
+
+
+def login(text: str) -> str:
+    """A host alone: the login's paths are Cognito's."""
+    if not _LOGIN.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a login's address; one looks like https://example.auth.us-east-1.amazoncognito.com"
+        )
+    return text
 
 
 def email(text: str) -> str:

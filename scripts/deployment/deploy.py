@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,7 +14,7 @@ from scripts.deployment.account import Account, sign_in
 from scripts.deployment.dry_run import leaving_nothing
 from scripts.deployment.failure import DeploymentError
 from scripts.deployment.options import Options
-from scripts.deployment.parameters import choose
+from scripts.deployment.parameters import PUBLIC_URL, choose
 from scripts.deployment.pool import Pool, find_pool, region_of
 from scripts.deployment.reporting import reported
 from scripts.deployment.sam import Sam, ensure_tools, the_only_build
@@ -54,7 +55,27 @@ def _roll_out(sam: Sam, stack: Stack | None) -> None:
         terminal.say("\nThat is the change set; nothing was deployed.")
         return
     sam.deploy()
+    if stack is None or not stack.is_made:
+        _add_login(sam)
     _say_where(account, chosen)
+
+
+def _add_login(sam: Sam) -> None:
+    """Deploys a new stack once more, with the address that it has got, where it made a pool.
+
+    The pool's client has to know the page that people come back to from the hosted login, and the API, whose page that
+    is, has to know the client: CloudFormation makes neither from a reference to the other.
+    """
+    made = _deployed(sam.account, sam.options)
+    known = Template.load().document["Parameters"]
+    if made.parameters.get("UserPoolId") or sam.parameters.get(PUBLIC_URL) or PUBLIC_URL not in known:
+        return
+    terminal.say(
+        "\nOnce more, now that the address is known: the user pool's login has to have it, to send people back to the "
+        "documentation page. It takes a minute or two, and costs nothing."
+    )
+    parameters = {**sam.parameters, PUBLIC_URL: made.outputs["ApiUrl"]}
+    replace(sam, parameters=_with_release(parameters, known)).deploy()
 
 
 def _plan(
@@ -139,13 +160,19 @@ def _pool_of(stack: Stack) -> str:
 
 
 def _say_where(account: Account, chosen: Options) -> None:
+    stack = _deployed(account, chosen)
+    url = stack.outputs["ApiUrl"]
+    terminal.say(f"\nK9 API ({chosen.environment}) is at {url}\n")
+    terminal.say(guide.page(url, stack.parameters))
+    terminal.say(_guide(account, stack, url))
+    print(url)
+
+
+def _deployed(account: Account, chosen: Options) -> Stack:
     stack = find_stack(account, stack_name(chosen.environment))
     if stack is None or "ApiUrl" not in stack.outputs:
         raise DeploymentError("sam has finished, but the stack does not tell its address (output ApiUrl).")
-    url = stack.outputs["ApiUrl"]
-    terminal.say(f"\nK9 API ({chosen.environment}) is at {url}\n")
-    terminal.say(_guide(account, stack, url))
-    print(url)
+    return stack
 
 
 def _guide(account: Account, stack: Stack, url: str) -> str:

@@ -15,6 +15,23 @@ _PASSWORD_FLOWS = {
 }
 
 
+def page(url: str, parameters: Mapping[str, str]) -> str:
+    """Where the documentation page is, and how one signs in there."""
+    has_login = parameters.get("HostedLoginUrl") or (parameters.get("PublicUrl") and not parameters.get("UserPoolId"))
+    address = f"{parameters.get('PublicUrl') or url}/docs"
+    if not has_login:
+        return (
+            f"Every route can be tried in a browser, at {address}; a token is pasted there. "
+            "With --hosted-login-url the page offers the pool's login instead.\n"
+        )
+    if parameters.get("UserPoolId"):
+        return (
+            f"Every route can be tried in a browser, at {address}. The first of the app clients has to allow that "
+            "address as callback and sign-out URL, and the code flow with the scopes openid, email and profile.\n"
+        )
+    return f"Every route can be tried in a browser, at {address}, once you have signed in there.\n"
+
+
 def first_token(account: Account, url: str, pool_id: str, client_ids: list[str], token_use: str) -> str:
     """The lines to paste. They ask for the password, so that it is in no history."""
     clients = [sign_in_of(account, pool_id, client_id) for client_id in client_ids]

@@ -59,6 +59,8 @@ def _settings(found: argparse.Namespace) -> dict[str, str]:
         "BucketName": found.bucket_name,
         "TokenUse": found.token_use,
         "Architecture": found.architecture,
+        "PublicUrl": found.public_url,
+        "HostedLoginUrl": found.hosted_login_url,
         "SnapStart": found.snap_start.capitalize() if found.snap_start else None,
         "AlarmEmail": found.alarm_email,
         "MonthlyBudget": found.monthly_budget,
@@ -87,6 +89,12 @@ def _parser() -> Parser:
         action="append",
         help="an app client whose tokens are accepted, instead of all the pool has; may be repeated",
     )
+    pool.add_argument(
+        "--hosted-login-url",
+        type=arguments.login,
+        metavar="URL",
+        help="the pool's hosted login, for the documentation page",
+    )
     pool.add_argument("--token-use", choices=("id", "access"), help="which of the pool's tokens are accepted (id)")
     _add_settings(parser.add_argument_group("what is deployed"))
     return parser
@@ -99,6 +107,12 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         metavar="ORIGIN",
         action="append",
         help="a web origin that may call the API from a browser; may be repeated (dev: localhost's)",
+    )
+    group.add_argument(
+        "--public-url",
+        type=arguments.address,
+        metavar="URL",
+        help="the address that people use for the API, such as a custom domain (the stack's own)",
     )
     group.add_argument(
         "--bucket-name",

@@ -8,6 +8,9 @@ from scripts.deployment.pool import Pool
 from scripts.deployment.stack import Stack
 from scripts.local.variables import WEB_ORIGINS
 
+PUBLIC_URL = "PublicUrl"
+HOSTED_LOGIN_URL = "HostedLoginUrl"
+
 
 def choose(options: Options, stack: Stack | None, pool: Pool | None, known: Collection[str]) -> dict[str, str]:
     """Raises DeploymentError where a new stack lacks what has no default, or an option what the template knows.
@@ -16,6 +19,7 @@ def choose(options: Options, stack: Stack | None, pool: Pool | None, known: Coll
     """
     chosen = {
         **_of_stack(stack, known),
+        **_own_address(stack, pool, known),
         **options.settings,
         **({"UserPoolId": pool.pool_id, "UserPoolClientIds": ",".join(pool.client_ids)} if pool else {}),
         "Environment": options.environment,
@@ -23,6 +27,11 @@ def choose(options: Options, stack: Stack | None, pool: Pool | None, known: Coll
     if not chosen.get("AllowedOrigins"):
         chosen["AllowedOrigins"] = _default_origins(options.environment)
     _ensure_known(chosen, known)
+    if pool is None and chosen.get(HOSTED_LOGIN_URL):
+        raise DeploymentError(
+            "--hosted-login-url is the login of a pool that is there already: name that with --user-pool-id. "
+            "The pool that the stack makes has a login of its own; leave the option out."
+        )
     return {name: value for name, value in chosen.items() if value}
 
 
@@ -34,6 +43,13 @@ def overrides(parameters: Mapping[str, str]) -> list[str]:
 def _of_stack(stack: Stack | None, known: Collection[str]) -> dict[str, str]:
     """Without those that the template no longer has."""
     return {name: value for name, value in stack.parameters.items() if name in known} if stack else {}
+
+
+def _own_address(stack: Stack | None, pool: Pool | None, known: Collection[str]) -> dict[str, str]:
+    """Where the stack's own pool sends people back to after its login: the API's address, unless told another."""
+    if stack is None or pool is not None or PUBLIC_URL not in known:
+        return {}
+    return {PUBLIC_URL: stack.parameters.get(PUBLIC_URL) or stack.outputs.get("ApiUrl", "")}
 
 
 def _default_origins(environment: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.building.artifacts import BUILDS, Artifacts, BuildError
 from scripts.building.bytecode import compile_ahead
+from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.building.tools import missing_tools, runs, sam_environment
 from scripts.deployment import terminal
 from scripts.deployment.account import Account
@@ -67,9 +68,16 @@ class Sam:
     parameters: Mapping[str, str]
 
     def build(self) -> None:
+        self._bring_swagger_ui()
         container = ["--use-container"] if self.options.use_container else []
         self._run("build", ["--build-dir", str(BUILD), *container], "Nothing was deployed.")
         self._compile(Artifacts(BUILD))
+
+    def _bring_swagger_ui(self) -> None:
+        try:
+            ensure_swagger_ui()
+        except BuildError as exc:
+            raise DeploymentError(f"{exc}\nNothing was deployed.") from exc
 
     def _compile(self, artifacts: Artifacts) -> None:
         if not runs(artifacts.runtime):

@@ -5,6 +5,7 @@ the API keeps for good; every run uses the same.
 """
 
 import argparse
+import re
 import sys
 import time
 import uuid
@@ -41,6 +42,7 @@ class Access(Part):
     def steps(self) -> list[Step]:
         return [
             ("GET /health is open, and says ok", self.health),
+            ("GET /docs is open, and loads what it names", self.documentation),
             ("GET /reports without a token is a 401", self.no_token),
             ("GET /reports with a token that was tampered with is a 401", self.forged_token),
             ("GET /user/profile is the caller's", self.profile),
@@ -49,6 +51,11 @@ class Access(Part):
     def health(self) -> None:
         answer = self.stage.call("GET", "/health", token=None).expect(200)
         _ensure(answer.json.get("status") == "ok", f"the status is {answer.json.get('status')!r}")
+
+    def documentation(self) -> None:
+        page = self.stage.call("GET", "/docs", token=None).expect(200).content.decode()
+        for name in re.findall(r'(?:src|href)="(docs/[^"]+)"', page):
+            self.stage.call("GET", f"/{name}", token=None).expect(200)
 
     def no_token(self) -> None:
         self.stage.call("GET", "/reports?limit=1", token=None).expect(401)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced after environment.sh: the servers that tests start. From the npm registry a strict DynamoDB engine, a binary, and
-# one that speaks CouchDB's protocol; PostgreSQL as the system has it.
+# one that speaks CouchDB's protocol, and what the documentation's apps are made of; PostgreSQL, a browser, and what the
+# documentation's code runs in, as the system has them.
 
 ensure_engines() {
   local folder="$K9_ROOT/.tools" lock="$K9_ROOT/requirements/engines/package-lock.json"
@@ -27,5 +28,43 @@ ensure_postgresql() {
   if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >&2
   then
     _fail "PostgreSQL could not be installed (see above)."
+  fi
+}
+
+ensure_chromium() {
+  if [[ -n ${CHROMIUM:-} ]]; then
+    [[ -x $CHROMIUM ]] || _fail "CHROMIUM is $CHROMIUM, which is no program."
+    return
+  fi
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then return; fi
+  done
+  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+    _fail "the tests of the documentation page need Chromium: on Debian, apt-get install chromium; or name one: CHROMIUM=..."
+  fi
+  echo "Installing Chromium ..." >&2
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >&2
+  then
+    _fail "Chromium could not be installed (see above)."
+  fi
+}
+
+# ensure_programs PROGRAM...: by the packages of the same names.
+ensure_programs() {
+  local missing=() program
+  for program in "$@"; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then
+    return
+  fi
+  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+    _fail "the tests of the documentation need ${missing[*]}: on Debian, apt-get install ${missing[*]}."
+  fi
+  echo "Installing ${missing[*]} ..." >&2
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2
+  then
+    _fail "${missing[*]} could not be installed (see above)."
   fi
 }

@@ -13,6 +13,7 @@ from scripts.local import cors
 from scripts.local.context import LambdaContext
 from scripts.local.events import HttpRequest, build_event
 from scripts.local.routing import Match, Router
+from scripts.local.sign_in import SignIn
 from scripts.local.template import Cors, Route
 from shared.errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, NotFound, render_problem
 
@@ -31,18 +32,30 @@ class HttpAnswer:
 class Api:
     """The template's routes, served in-process. Calls may come from many threads at once."""
 
-    def __init__(self, routes: Sequence[Route], cors_rules: Cors) -> None:
+    def __init__(self, routes: Sequence[Route], cors_rules: Cors, sign_in: SignIn | None = None) -> None:
         self._router = Router(routes)
         self._cors = cors_rules
+        self._sign_in = sign_in
         # Imported before the first request: a broken handler stops the start, and no two threads import at once.
         self._handlers = {route.handler: load_handler(route.handler) for route in routes}
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         if cors.is_preflight(request):
             return HttpAnswer(204, list(cors.preflight_headers(self._cors, request).items()), b"")
+        if self._sign_in and self._sign_in.is_meant(request):
+            return self._answer_sign_in(self._sign_in, request)
         match = self._router.match(request.method, request.raw_path)
         answer = self._invoke(request, match) if match else self.problem(request, _no_route(request))
         return self._with_cors(request, answer)
+
+    def _answer_sign_in(self, sign_in: SignIn, request: HttpRequest) -> HttpAnswer:
+        """Without CORS: what is in the answer is for this gateway's own page alone."""
+        try:
+            body = sign_in.answer(request)
+        except ApiError as error:
+            return self.problem(request, error)
+        headers = {"content-type": "application/json", "cache-control": "no-store", "x-request-id": request.request_id}
+        return HttpAnswer(200, list(headers.items()), body)
 
     def problem(self, request: HttpRequest, error: ApiError) -> HttpAnswer:
         """An answer of the gateway itself, in the API's one shape of errors."""

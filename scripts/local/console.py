@@ -29,6 +29,8 @@ def welcome(url: str, tokens: Path, log: Path) -> str:
     return f"""
 K9 API runs at {url}   (Ctrl-C stops it; the data stays)
 
+Every route can be tried in a browser, at {url}/docs
+
 Paste this to create a report and to list alice's:
 
   TOKEN=$(cat {alice})
@@ -47,6 +49,8 @@ The handlers' log is {log}
 def welcome_to_cloud(url: str, environment: str, client_id: str, log: Path) -> str:
     return f"""
 K9 API runs at {url} against the tables k9-*-{environment}: what it changes there is real. (Ctrl-C stops it)
+
+Every route can be tried in a browser, at {url}/docs
 
 It takes the id tokens of that environment's user pool, for instance
 

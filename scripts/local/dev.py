@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from scripts.building.artifacts import BuildError
+from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.local import console, serving, stack
 from scripts.local.cloud import CloudOptions, find_deployment
 from scripts.local.containers.front import Containers
@@ -38,11 +40,21 @@ def _run(options: argparse.Namespace) -> None:
     stop = StopRequest()
     stop.listen()
     serving.log_to_terminal()
+    if not options.sam:
+        _bring_swagger_ui()
     if options.aws:
         _serve_cloud(folder, options, stop)
     else:
         front = _containers(stop) if options.sam else serving.in_process
         stack.LocalStack(folder, options.port, stop, Template.load(), front).run(reset=options.reset)
+
+
+def _bring_swagger_ui() -> None:
+    """Puts the documentation page's layer where Lambda has it: on Python's path."""
+    try:
+        sys.path.append(str(ensure_swagger_ui()))
+    except BuildError as exc:
+        raise LocalStackError(str(exc)) from exc
 
 
 def _containers(stop: StopRequest) -> Containers:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers import worker
+from scripts.local import clients, identity
 from scripts.local.api import Api
 from scripts.local.failure import LocalStackError
 from scripts.local.folder import LocalFolder
 from scripts.local.gateway import Gateway
 from scripts.local.identity import Pool
+from scripts.local.sign_in import SignIn
 from scripts.local.signals import StopRequest
 from scripts.local.template import Deployment, Template
 from shared.tasks import set_local_worker, wait_for_local_tasks
@@ -54,16 +56,19 @@ Front = Callable[[Backend], contextlib.AbstractContextManager[Served]]
 def in_process(backend: Backend) -> Iterator[Served]:
     """The handlers in this process, from the source."""
     log = backend.folder.root / "api.log"
-    with gateway(backend.template, backend.deployment, backend.port, log) as served:
+    sign_in = SignIn(lambda name: identity.sign_in(clients.cognito(backend.endpoint), backend.pool.client_id, name))
+    with gateway(backend.template, backend.deployment, backend.port, log, sign_in) as served:
         yield Served(served.port, lambda: True, log)
 
 
 @contextlib.contextmanager
-def gateway(template: Template, deployment: Deployment, port: int, log: Path) -> Iterator[Gateway]:
+def gateway(
+    template: Template, deployment: Deployment, port: int, log: Path, sign_in: SignIn | None = None
+) -> Iterator[Gateway]:
     """A serving gateway; the handlers' standard output goes to the log meanwhile."""
     with log.open("w", encoding="utf-8", buffering=1) as stream, contextlib.redirect_stdout(stream):
         set_local_worker(worker.handler)
-        served = Gateway(Api(template.routes(), template.cors(deployment)), port)
+        served = Gateway(Api(template.routes(), template.cors(deployment), sign_in), port)
         served.start()
         try:
             yield served

@@ -24,10 +24,10 @@ _MAX_REPORTED_ERRORS = 50
 _NAMESPACE = uuid.UUID("6f1c2f0e-5f0b-4c55-9d39-0d5c3f5d7a11")
 """Namespace of the UUIDs that stand for idempotency keys (RFC 9562, section 5.5); it must never change."""
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG_LIST = re.compile(rf"\s*{_TAG}\s*(?:,\s*{_TAG}\s*)*")
-_MAX_TAGS = 100
+MAX_TAGS = 100
 """Operands that DynamoDB's IN takes."""
 
 _VERSION = re.compile(r'"[1-9][0-9]{0,15}"')
@@ -47,6 +47,7 @@ class Binder:
         self._route = f"{method} {path}"
         self._path_parameters = frozenset(re.findall(r"{(\w+)}", path))
         self.types = {name: hints.get(name) for name in inspect.signature(function).parameters}
+        self.result_type = hints.get("return")
         self._sources = {name: self._source(name, kind) for name, kind in self.types.items()}
         missing = self._path_parameters - self.types.keys()
         if missing:
@@ -140,7 +141,7 @@ def _syntax(error: Exception) -> str:
 
 
 def _derived_write(key: str, user_id: str, route: str, request: Request) -> WriteId:
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
+    if not IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedRequest(
             "The Idempotency-Key cannot be used.",
             errors=[
@@ -160,8 +161,8 @@ def _read_versions(if_match: str | None) -> Collection[int] | None:
     if if_match is None or if_match.strip() == "*":
         return None
     tags = re.findall(_TAG, if_match) if _TAG_LIST.fullmatch(if_match) else []
-    if not 0 < len(tags) <= _MAX_TAGS:
-        reason = f'must be * or up to {_MAX_TAGS} entity tags in double quotes, such as "3"'
+    if not 0 < len(tags) <= MAX_TAGS:
+        reason = f'must be * or up to {MAX_TAGS} entity tags in double quotes, such as "3"'
         raise MalformedRequest("The If-Match header cannot be read.", errors=[_fault("header", ["if-match"], reason)])
     return frozenset(int(tag.strip('"')) for tag in tags if _VERSION.fullmatch(tag))
 

@@ -1,6 +1,7 @@
 """The environment as one typed, frozen object, read once on first use. Nothing is read at import time."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from .process import per_process
 
 TokenUse = Literal["id", "access"]
 _INDEX_CACHE_MEGABYTES = 256
+_ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
 
 
 class ConfigurationError(Exception):
@@ -128,6 +130,32 @@ class Settings:
         """Origins that browsers may call from (CORS); empty for none, `*` for any."""
         listed = self.environ.get("ALLOWED_ORIGINS", "")
         return frozenset(part.strip() for part in listed.split(",") if part.strip())
+
+    @property
+    def hosted_login_url(self) -> str | None:
+        """Where people sign in for the documentation page (Cognito's hosted login); None where there is none."""
+        url = self.environ.get("HOSTED_LOGIN_URL") or None
+        # It becomes part of a header that says what a browser may do.
+        if url is not None and not _ORIGIN.fullmatch(url):
+            raise ConfigurationError(
+                f"HOSTED_LOGIN_URL is {url!r}: set it to an origin such as https://k9.auth.us-east-1.amazoncognito.com."
+            )
+        return url
+
+    @property
+    def hosted_login_client_id(self) -> str:
+        return self._required("HOSTED_LOGIN_CLIENT_ID", "the app client that the hosted login signs in to")
+
+    @property
+    def public_url(self) -> str | None:
+        """The address that people use for the API, without a slash at its end; None for whichever it is called at."""
+        return self.environ.get("PUBLIC_URL") or None
+
+    @property
+    def local_sign_in(self) -> tuple[str, ...]:
+        """The demo users whom a laptop's gateway signs in for the documentation page; nobody where there is none."""
+        listed = self.environ.get("LOCAL_SIGN_IN", "")
+        return tuple(part.strip() for part in listed.split(",") if part.strip())
 
     def _required(self, name: str, meaning: str) -> str:
         value = self.environ.get(name)

@@ -8,7 +8,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -23,6 +23,10 @@ from .telemetry import describe_causes, describe_failure, digest, log_request
 
 Response = dict[str, Any]
 EXPOSED_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-Request-Id"
+TERMS_HEADERS = ("If-Match", "Idempotency-Key")
+"""What `Terms` are read from."""
+
+Result = TypeVar("Result", bound=BaseModel)
 
 ENDPOINTS: "dict[tuple[str, str], Endpoint]" = {}
 """Every route whose module has been imported, by method and path."""
@@ -39,10 +43,10 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[Result]):
     """A result whose status, or place, is not the route's usual one; `location` is percent-encoded as it is given."""
 
-    result: BaseModel
+    result: Result
     status: int
     location: str | None = None
 
@@ -71,19 +75,28 @@ class Endpoint:
         is_open: bool,
         refusals: Collection[type[ApiError]],
         media_types: Collection[str],
+        other_statuses: Collection[int],
+        honours: Collection[str],
     ) -> None:
         self.function = function
         self.method, self.path, self.status, self.is_open = method, path, status, is_open
         self.refusals, self.media_types = tuple(refusals), tuple(media_types)
+        self.other_statuses = tuple(other_statuses)
         self.route = f"{method} {path}"
-        self._location = location
+        self.location = location
         self._binder = Binder(function, method, path)
+        self.honours = tuple(honours) if "terms" in self.types else ()
         self.__doc__ = function.__doc__
 
     @property
     def types(self) -> Mapping[str, Any]:
         """The handler's parameters and their types."""
         return self._binder.types
+
+    @property
+    def result_type(self) -> Any:
+        """What the handler says that it returns."""
+        return self._binder.result_type
 
     def __call__(self, event: Event, context: Any) -> Response:
         started = time.perf_counter()
@@ -109,7 +122,7 @@ class Endpoint:
             outcome.details |= _cause(error)
             return outcome, caller
 
-    def _succeeded(self, result: BaseModel | Answer | Content | None) -> _Outcome:
+    def _succeeded(self, result: BaseModel | Answer[Any] | Content | None) -> _Outcome:
         if result is None:
             return _Outcome(204)
         if isinstance(result, Content):
@@ -126,7 +139,7 @@ class Endpoint:
         return _Outcome(answer.status, json_text.dumps(answer.result.model_dump(warnings=False)), headers)
 
     def _place(self, result: BaseModel) -> str | None:
-        return self._location.format_map(vars(result)) if self._location else None
+        return self.location.format_map(vars(result)) if self.location else None
 
     def _log(self, outcome: _Outcome, caller: Caller | None, request_id: str, scope: Scope, started: float) -> None:
         log_request(
@@ -149,14 +162,17 @@ def endpoint(
     is_open: bool = False,
     refusals: Collection[type[ApiError]] = (),
     media_types: Collection[str] = (),
+    other_statuses: Collection[int] = (),
+    honours: Collection[str] = TERMS_HEADERS,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the handler of a route.
 
     Its parameters are read as `binding` says; it returns a response model, an Answer, Content, or None for 204. A model
     with a `version` gives the ETag; `location` is a template of the Location header, filled from the model. An
-    `is_open` route takes no token. `refusals` are the errors that the signature does not imply, `media_types` those of
-    its Content: both are for whoever reads the routes. Raises TypeError for a signature that the route cannot fill,
-    ValueError for a route that exists.
+    `is_open` route takes no token. The rest is for whoever reads the routes: `refusals` are the errors that the
+    signature does not imply, `media_types` those of its Content, `other_statuses` what an Answer or Content may have
+    instead of `status`, `honours` the headers of its Terms that it goes by. Raises TypeError for a signature that the
+    route cannot fill, ValueError for a route that exists.
     """
 
     def decorate(function: Callable[..., Any]) -> Endpoint:
@@ -171,6 +187,8 @@ def endpoint(
             is_open=is_open,
             refusals=refusals,
             media_types=media_types,
+            other_statuses=other_statuses,
+            honours=honours,
         )
         return ENDPOINTS[method, path]
 
@@ -202,8 +220,10 @@ def _render(outcome: _Outcome, event: Event, request_id: str) -> Response:
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         **_cors_headers(event),
-        **outcome.headers,
     }
+    if "Vary" in headers and "Vary" in outcome.headers:
+        outcome.headers["Vary"] = f"{headers['Vary']}, {outcome.headers['Vary']}"
+    headers |= outcome.headers
     is_binary = isinstance(outcome.body, bytes)
     body = b64encode(outcome.body).decode("ascii") if isinstance(outcome.body, bytes) else outcome.body
     return {"statusCode": outcome.status, "headers": headers, "body": body, "isBase64Encoded": is_binary}

@@ -3,7 +3,8 @@
     K9_BASE_URL=https://abc123.execute-api.us-east-1.amazonaws.com K9_TOKEN=... K9_OTHER_TOKEN=... \
         ./scripts/test.sh tests/e2e
 
-The tokens are of two users. With a named stage only `test_stage.py` runs; the rest is about dev.sh.
+The tokens are of two users. With a named stage only `test_stage.py` runs; the rest is about dev.sh. Tests share
+what runs: each minds its own data.
 """
 
 import os
@@ -18,7 +19,7 @@ from tests.support.dev import Dev, start_dev
 
 BASE_URL, TOKENS = "K9_BASE_URL", ("K9_TOKEN", "K9_OTHER_TOKEN")
 
-collect_ignore = ["test_dev.py"] if os.environ.get(BASE_URL) else []
+collect_ignore = ["test_dev.py", "test_page.py"] if os.environ.get(BASE_URL) else []
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class Users:
     other: Stage
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("k9")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def dev(folder: Path) -> Iterator[Dev]:
     running = start_dev(folder, script=True)
     yield running

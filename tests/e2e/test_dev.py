@@ -8,6 +8,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from scripts.local.folder import PROJECT
 from tests.support.dev import Dev, start_dev
 from tests.support.tour import MODEL_VERSION, Tour
@@ -15,8 +17,8 @@ from tests.support.tour import MODEL_VERSION, Tour
 
 def test_the_data_outlives_a_restart(tmp_path: Path) -> None:
     first = start_dev(tmp_path, script=True)
-    tour = Tour(first.stage())
-    tour.take()
+    with Tour(first.stage()) as tour:
+        tour.take()
     path = f"/reports/{tour.report}"
     before = first.stage().call("GET", path).expect(200).content
     assert first.stop() == 0
@@ -59,6 +61,21 @@ def test_a_script_uses_the_repositories_as_the_readme_says(dev: Dev) -> None:
     clean = {"PATH": os.defpath, "HOME": str(dev.folder)}
     done = subprocess.run(["bash", "-c", script], env=clean, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "From a script\n"), done.stderr
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["blocking", "asyncio"])
+def test_the_clients_readme_works_as_printed(dev: Dev, number: int) -> None:
+    readme = (PROJECT / "clients" / "python" / "README.md").read_text(encoding="utf-8")
+    snippet = readme.split("```python\n")[1 + number].split("```")[0]
+    script = snippet.replace("http://localhost:3001", f"http://127.0.0.1:{dev.port}").replace(
+        ".local/", f"{dev.folder}/"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "clients" / "python" / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=dev.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= 3, done.stdout
 
 
 def test_the_demo_reports_have_their_prices_to_the_cent(dev: Dev) -> None:

@@ -1,26 +1,25 @@
 """Any stage, over HTTP: every route, two users, every page, and what is refused."""
 
+import asyncio
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from k9_api import AsyncClient, Client
 from scripts.deployment.stage import Answer, Stage
 from scripts.local.template import Template
 from tests.e2e.conftest import Users
 from tests.support.tokens import TokenFactory
 from tests.support.tour import TITLE, Tour, until
 
-_MOST_PAGES = 500
-
 
 def test_every_route_works(users: Users) -> None:
-    tour = Tour(users.one)
-    try:
-        tour.take()
-    finally:
-        tour.leave()
+    with Tour(users.one) as tour:
+        try:
+            tour.take()
+        finally:
+            tour.leave()
     assert tour.called == {route.key for route in Template.load().routes()}
 
 
@@ -32,7 +31,8 @@ def test_nobody_sees_what_is_anothers(users: Users) -> None:
     users.other.call("PATCH", path, {"title": "Mine"}).expect(404)
     users.other.call("DELETE", path).expect(404)
     assert users.one.call("GET", path).expect(200).json == made.json
-    assert made.json["id"] not in [report["id"] for report in every_report(users.other)]
+    with client_of(users.other) as other:
+        assert made.json["id"] not in [report.id for report in other.reports.iterate()]
     users.one.call("DELETE", path).expect(204)
 
 
@@ -47,32 +47,38 @@ def without_ids(answer: Answer) -> tuple[int, object]:
     return answer.status, {name: problem[name] for name in problem.keys() - {"request_id", "instance"}}
 
 
-def every_report(stage: Stage, limit: int = 4) -> Iterator[dict[str, Any]]:
-    query = f"limit={limit}"
-    for _ in range(_MOST_PAGES):
-        page = stage.call("GET", f"/reports?{query}").expect(200).json
-        yield from page["reports"]
-        if not page["has_more"]:
-            return
-        query = f"limit={limit}&cursor={page['next_cursor']}"
-    raise AssertionError(f"no end after {_MOST_PAGES} pages")
+def client_of(stage: Stage) -> Client:
+    return Client(stage.url, token=stage.token)
 
 
 def test_pages_are_walked_to_the_end(users: Users) -> None:
-    made = [new_report(users.one, f"page {number}") for number in range(5)]
-    ids = {answer.json["id"] for answer in made}
-    seen: list[str] = []
+    with client_of(users.one) as client:
+        made = {client.reports.create(f"{TITLE}: page {number}").id for number in range(5)}
+        seen: list[str] = []
 
-    def are_all_there() -> bool:
-        seen[:] = [report["id"] for report in every_report(users.one, 2)]
-        return ids <= set(seen)
+        def are_all_there() -> bool:
+            seen[:] = [report.id for report in client.reports.iterate(limit=2)]
+            return made <= set(seen)
 
-    until(are_all_there)
-    assert len(seen) == len(set(seen))
-    total = users.one.call("GET", "/reports?limit=1&include_total=true").expect(200).json["total"]
-    assert total == len(seen)
-    for answer in made:
-        users.one.call("DELETE", answer.headers["Location"]).expect(204)
+        until(are_all_there)
+        assert len(seen) == len(set(seen))
+        assert client.reports.list(limit=1, include_total=True).total == len(seen)
+        for report_id in made:
+            client.reports.delete(report_id)
+
+
+def test_asyncio_walks_them_as_well(users: Users) -> None:
+    async def walked() -> list[str]:
+        async with AsyncClient(users.one.url, token=users.one.token) as client:
+            made = await asyncio.gather(*(client.reports.create(f"{TITLE}: task {number}") for number in range(3)))
+            read = await asyncio.gather(*(client.reports.get(report.id) for report in made))
+            assert read == made
+            listed = [report.id async for report in client.reports.iterate(limit=4)]
+            await asyncio.gather(*(client.reports.delete(report.id) for report in made))
+            return listed
+
+    listed = asyncio.run(walked())
+    assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize(

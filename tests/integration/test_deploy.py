@@ -31,7 +31,16 @@ ORIGIN = "https://app.example.com"
 SERVICES = ("dynamodb", "s3", "cognito-idp", "cloudformation", "sts")
 
 # What the test needs of a stack: the names that CloudFormation gives back, and resources that outlive it.
-PARAMETERS = ("Environment", "UserPoolId", "UserPoolClientIds", "AllowedOrigins", "BucketName", "TokenUse", "Release")
+PARAMETERS = (
+    "Environment",
+    "UserPoolId",
+    "UserPoolClientIds",
+    "AllowedOrigins",
+    "BucketName",
+    "TokenUse",
+    "PublicUrl",
+    "Release",
+)
 OUTPUTS = {"ApiUrl": "https://abc.execute-api.us-east-1.amazonaws.com"}
 TABLE_KEYS = {"users": ["user_id"], "reports": ["id"], "embeddings": ["product_id", "owner_model"]}
 
@@ -450,6 +459,19 @@ def test_prod_is_reviewed_at_a_terminal(cloud: Cloud, answer: str, status: int) 
 def test_a_pool_is_offered_at_a_terminal(cloud: Cloud, answer: str, status: int) -> None:
     assert cloud.run_at_terminal(answer, "deploy.sh", "--environment", "dev").returncode == status
     assert bool(cloud.sam_calls()) == (status == 0)
+
+
+def test_a_stack_that_makes_a_pool_is_told_its_own_address(cloud: Cloud) -> None:
+    done = cloud.run("deploy.sh", "--environment", "dev", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert [call[0] for call in cloud.sam_calls()] == ["build", "deploy", "deploy"]
+    stack = cloud.stack()
+    assert stack is not None
+    stated = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+    assert stated["PublicUrl"] == OUTPUTS["ApiUrl"]
+    assert cloud.run("deploy.sh", "--environment", "dev").returncode == 0
+    assert [call[0] for call in cloud.sam_calls()[3:]] == ["build", "deploy"]
+    assert cloud.sam_calls()[-1] == cloud.sam_calls()[2]
 
 
 # destroy.sh

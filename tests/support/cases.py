@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from handlers.documentation.assets import assets
 from shared.database import (
     DatabaseManager,
     DBProductEmbedding,
@@ -64,6 +65,11 @@ class Case:
         return self.path.startswith("/embeddings") or self.key in _OF_REPORTS_AND_EMBEDDINGS
 
     @property
+    def asks_aws(self) -> bool:
+        """It takes an answer of AWS; the others answer from what is deployed with them."""
+        return self.path not in ("/openapi.json", "/docs", "/docs/{file}")
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -82,7 +88,10 @@ class Case:
         return api.event(self.method, self._path(REPORT, PRODUCT), self.body, query=self._with_query(""))
 
     def _path(self, report_id: str, product_id: str) -> str:
-        return self.path.format(report_id=encoded(report_id), product_id=encoded(product_id))
+        names = {"report_id": encoded(report_id), "product_id": encoded(product_id)}
+        if "{file}" in self.path:
+            names["file"] = assets()["page.css"].name
+        return self.path.format(**names)
 
     def with_body(self, **members: Any) -> "Case":
         return replace(self, body={**(self.body or {}), **members})
@@ -106,6 +115,9 @@ _OF_MODEL = {"model_version": MODEL}
 _NEW = {"product_id": NEW_PRODUCT, "model_version": MODEL, "embedding_vector": [0.25, -1.0], "product": {"price": 2.5}}
 _ALL = [
     Case("GET", "/health"),
+    Case("GET", "/docs"),
+    Case("GET", "/docs/{file}"),
+    Case("GET", "/openapi.json"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
@@ -133,7 +145,8 @@ _ALL = [
     Case("GET", "/embeddings/similarity/{product_id}", query=_OF_MODEL),
 ]
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
-SIGNED_IN = [case for case in _ALL if case.path != "/health"]
+OPEN = frozenset({"/health", "/openapi.json", "/docs", "/docs/{file}"})
+SIGNED_IN = [case for case in _ALL if case.path not in OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
 
 

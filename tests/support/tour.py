@@ -1,15 +1,23 @@
 """Every route once, in an order that makes sense, against a stage that may be anywhere: a laptop's, or a deployed one.
 
-What the caller has besides stays as it is. The tour removes what it makes, but for one model version without products,
-which the API keeps for good; every tour uses the same.
+The calls go through the Python client, as a user's program would make them. What the caller has besides stays as it
+is. The tour removes what it makes, but for one model version without products, which the API keeps for good; every
+tour uses the same.
 """
 
+import gzip
+import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
 
+import pytest
+
+from k9_api import NewEmbedding, NotFound, PreconditionFailed
 from scripts.deployment.stage import Answer, Stage
+from tests.support.routed import routed_client
 
 MODEL_VERSION = "k9-e2e"
 TITLE = "k9-e2e"
@@ -24,17 +32,29 @@ _MATRIX_SECONDS = 120.0
 
 
 class Tour:
-    """What was called is kept, so that no route is forgotten."""
+    """What was called is kept, so that no route is forgotten. It is to be closed, as a context manager does."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.called: set[str] = set()
+        self.client = routed_client(stage, self.called)
         self.run = uuid.uuid4().hex[:12]
         self.report = ""
         self.author = ""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.client.close()
+
     def call(self, route: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Answer:
-        """A request that changes something carries a key: the stage repeats what was not answered."""
+        """A request as it goes over the wire, for what the client does not show.
+
+        One that changes something carries a key: the stage repeats what was not answered.
+        """
         self.called.add(route)
         if body is not None:
             headers.setdefault("Idempotency_Key", str(uuid.uuid4()))
@@ -51,85 +71,87 @@ class Tour:
         self.visit_similarity()
         self.search_from_report()
         self.delete_embeddings()
-        assert self.call("GET /health", "/health").json["status"] == "ok"
+        assert self.client.health().status == "ok"
+        self.open_page()
+        assert self.client.openapi()["openapi"] == "3.1.0"
+
+    def open_page(self) -> None:
+        """As a browser does, with every file that the page names."""
+        page = self.call("GET /docs", "/docs").expect(200)
+        files = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.content.decode())
+        assert len(files) == 6
+        for name in files:
+            file = self.call("GET /docs/{file}", f"/{name}", Accept_Encoding="gzip").expect(200)
+            assert file.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(file.content)
 
     def leave(self) -> None:
         """Removes what tours have made, one that was broken off included."""
-        for report in self.reports():
-            if report["title"].startswith(TITLE):
-                self.stage.call("DELETE", f"/reports/{report['id']}").expect(204, 404)
-        versions = self.stage.call("GET", "/embeddings/models").expect(200).json["models"]
-        if any(version["model_version"] == MODEL_VERSION for version in versions):
-            self.delete_all_products()
-        self.stage.call("PATCH", "/user/profile", {"preferences": {"k9-e2e": None}}).expect(200, 404)
+        for report in list(self.client.reports.iterate(limit=100)):
+            if report.title.startswith(TITLE):
+                self.delete_report(report.id)
+        versions = self.client.embeddings.models().models
+        if any(version.model_version == MODEL_VERSION for version in versions):
+            self.client.embeddings.delete_matching({}, model_version=MODEL_VERSION)
+        self.client.user.update(preferences={"k9-e2e": None})
 
-    def reports(self) -> Iterator[dict[str, Any]]:
-        """All that the caller has."""
-        query = "limit=100"
-        while True:
-            page = self.stage.call("GET", f"/reports?{query}").expect(200).json
-            yield from page["reports"]
-            if not page["has_more"]:
-                return
-            query = f"limit=100&cursor={page['next_cursor']}"
-
-    def delete_all_products(self) -> None:
-        body: dict[str, Any] = {"model_version": MODEL_VERSION, "filter": {}}
-        while (answer := self.stage.call("POST", "/embeddings/delete", body).expect(200).json)["continuation"]:
-            body["continuation"] = answer["continuation"]
+    def delete_report(self, report_id: str) -> None:
+        """A list lags: the report may be gone."""
+        try:
+            self.client.reports.delete(report_id)
+        except NotFound:
+            return
 
     def visit_profile(self) -> None:
-        profile = self.call("GET /user/profile", "/user/profile").expect(200)
-        self.author = profile.json["name"]
+        profile = self.client.user.profile()
+        self.author = profile.name or ""
         preferences = {"k9-e2e": {"theme": "dark"}}
-        changed = self.call(
-            "PATCH /user/profile", "/user/profile", {"preferences": preferences}, If_Match=profile.headers["ETag"]
-        ).expect(200)
-        assert changed.json["preferences"] == {**profile.json["preferences"], **preferences}
+        changed = self.client.user.update(preferences=preferences, if_match=profile)
+        assert changed.preferences == {**profile.preferences, **preferences}
 
     def visit_report(self) -> str:
-        wanted = {"title": f"{TITLE}: mine", "reference": DOCUMENT}
-        made = self.call("POST /reports", "/reports", wanted, Idempotency_Key=self.run).expect(201)
-        assert made.json["author"] == self.author
-        path = made.headers["Location"]
-        again = self.call("POST /reports", "/reports", wanted, Idempotency_Key=self.run).expect(201)
-        assert again.content == made.content
-        until(lambda: self.call("GET /reports", "/reports?limit=1").expect(200).json["reports"] == [made.json])
-        assert self.call("GET /reports/{report_id}", path).json["reference"] == DOCUMENT
-        route = "PATCH /reports/{report_id}"
-        patched = self.call(route, path, {"title": f"{TITLE}: ours"}, If_Match=made.headers["ETag"]).expect(200)
-        assert patched.json["title"] == f"{TITLE}: ours"
-        self.call(route, path, {"title": f"{TITLE}: no"}, If_Match=made.headers["ETag"]).expect(412)
-        return str(made.json["id"])
+        reports = self.client.reports
+        title = f"{TITLE}: mine"
+        made = reports.create(title, reference=DOCUMENT, idempotency_key=self.run)
+        assert made.author == self.author
+        assert reports.create(title, reference=DOCUMENT, idempotency_key=self.run) == made
+        until(lambda: reports.list(limit=1).reports == (made,))
+        assert reports.get(made.id).reference == DOCUMENT
+        raw = self.call("GET /reports/{report_id}", f"/reports/{made.id}").expect(200)
+        assert (raw.headers["ETag"], raw.headers["Content-Type"]) == (f'"{made.version}"', "application/json")
+        assert reports.update(made.id, title=f"{TITLE}: ours", if_match=made).title == f"{TITLE}: ours"
+        with pytest.raises(PreconditionFailed):
+            reports.update(made.id, title=f"{TITLE}: no", if_match=made)
+        return made.id
 
     def visit_favorites(self) -> None:
-        path, route = f"/reports/{self.report}/favorites", "/reports/{report_id}/favorites"
-        assert self.call(f"PUT {route}", path, {"favorites": ["b", "a"]}).json == {"favorites": ["a", "b"]}
-        assert self.call(f"PUT {route}/{{product_id}}", f"{path}/c%20%25").json["favorites"] == ["a", "b", "c %"]
-        assert self.call(f"DELETE {route}/{{product_id}}", f"{path}/a").json["favorites"] == ["b", "c %"]
+        reports = self.client.reports
+        assert reports.replace_favorites(self.report, ["b", "a"]).favorites == ("a", "b")
+        assert reports.add_favorite(self.report, "c %").favorites == ("a", "b", "c %")
+        assert reports.remove_favorite(self.report, "a").favorites == ("b", "c %")
         near = self.product("b")
-        self.call(f"PUT {route}/{{product_id}}", f"{path}/{near}").expect(200)
-        assert self.call(f"GET {route}", path).json == {"favorites": sorted(["b", "c %", near])}
+        changed = reports.add_favorite(self.report, near)
+        assert reports.favorites(self.report) == changed
+        assert changed.favorites == tuple(sorted(["b", "c %", near]))
 
     def product(self, name: str) -> str:
         """An id of this tour: one of an earlier tour would bring the past of its row along."""
         return f"{name}-{self.run}"
 
-    def embedding(self, name: str, vector: list[float], **product: float) -> dict[str, Any]:
-        keys = {"product_id": self.product(name), "model_version": MODEL_VERSION}
-        return {**keys, "embedding_vector": vector, "product": product}
+    def embedding(self, name: str, vector: list[float], **product: float) -> NewEmbedding:
+        return NewEmbedding(self.product(name), MODEL_VERSION, vector, product)
 
     def visit_embeddings(self) -> None:
-        made = self.call("POST /embeddings", "/embeddings", self.embedding("a", [1, 0, 0.1], price=249.99)).expect(201)
-        assert made.json["vector_dimension"] == 3
-        path = made.headers["Location"]
-        one = self.call("GET /embeddings/{product_id}", path)
-        assert (one.json["embedding_vector"], one.json["product"]) == ([1.0, 0.0, 0.1], {"price": 249.99})
+        embeddings, a = self.client.embeddings, self.product("a")
+        made = embeddings.store(a, model_version=MODEL_VERSION, embedding_vector=[1, 0, 0.1], product={"price": 249.99})
+        assert made.vector_dimension == 3
+        one = embeddings.get(a, model_version=MODEL_VERSION)
+        assert (one.embedding_vector, one.product) == ((1.0, 0.0, 0.1), {"price": 249.99})
         self.store_batch()
-        patched = self.call("PATCH /embeddings/{product_id}", path, {"product": {"price": 5}}, If_Match='"1"')
-        assert patched.expect(200).json["product"] == {"price": 5}
+        patched = embeddings.update(a, model_version=MODEL_VERSION, product={"price": 5}, if_match=made)
+        assert patched.product == {"price": 5}
         self.see_lists()
-        self.finds(["b", "c/d"], {"product_id": self.product("a"), "filter": {"price": {"$gt": 5}}})
+        self.finds(["b", "c/d"], product_id=a, filter={"price": {"$gt": 5}})
 
     def store_batch(self) -> None:
         items = [
@@ -137,77 +159,65 @@ class Tour:
             self.embedding("c/d", [0, 1, 0], price=20),
             self.embedding("e", [1]),
         ]
-        batch = self.call("POST /embeddings/batch", "/embeddings/batch", {"items": items}).json
-        assert [result["status"] for result in batch["results"]] == [201, 201, 422]
+        stored = self.client.embeddings.store_many(items)
+        assert (stored.created, [failed.index for failed in stored.failed]) == (2, [2])
 
     def see_lists(self) -> None:
         expected = [self.product(name) for name in ("a", "b", "c/d")]
 
-        def listed() -> bool:
-            rows = self.call("GET /embeddings", f"/embeddings?model_version={MODEL_VERSION}").json["embeddings"]
-            return [row["product_id"] for row in rows][:1] + sorted(row["product_id"] for row in rows)[1:] == expected
+        def is_listed() -> bool:
+            ids = [row.product_id for row in self.client.embeddings.iterate(model_version=MODEL_VERSION)]
+            return ids[:1] + sorted(ids[1:]) == expected
 
-        def counted() -> bool:
-            models = self.call("GET /embeddings/models", "/embeddings/models").json["models"]
-            (model,) = [model for model in models if model["model_version"] == MODEL_VERSION]
-            return (model["vector_dimension"], model["count"]) == (3, 3)
+        def is_counted() -> bool:
+            (model,) = [
+                model for model in self.client.embeddings.models().models if model.model_version == MODEL_VERSION
+            ]
+            return (model.vector_dimension, model.count) == (3, 3)
 
-        until(listed)
-        until(counted)
+        until(is_listed)
+        until(is_counted)
 
-    def finds(self, names: list[str], search: dict[str, Any]) -> None:
+    def finds(self, names: list[str], **search: Any) -> None:
         expected = [self.product(name) for name in names]
 
-        def found() -> bool:
-            wanted = {"model_version": MODEL_VERSION, **search}
-            hits = self.call("POST /embeddings/search", "/embeddings/search", wanted).expect(200).json["hits"]
-            return [hit["product_id"] for hit in hits] == expected
+        def is_found() -> bool:
+            hits = self.client.embeddings.search(model_version=MODEL_VERSION, **search).hits
+            return [hit.product_id for hit in hits] == expected
 
-        until(found)
+        until(is_found)
 
     def visit_similarity(self) -> None:
-        route = "/embeddings/similarity"
-        asked = self.call(f"POST {route}", route, {"model_version": MODEL_VERSION, "k": 2}).expect(202)
-
-        def ended() -> bool:
-            return self.call(f"GET {route}", asked.headers["Location"]).json["state"] not in ("queued", "running")
-
-        until(ended, _MATRIX_SECONDS)
-        status = self.call(f"GET {route}", asked.headers["Location"]).json
-        assert (status["state"], status["rows"], status["error"]) == ("done", 3, None)
-        path = f"{route}/{self.product('a')}?model_version={MODEL_VERSION}"
-        row = self.call(f"GET {route}/{{product_id}}", path).expect(200).json
-        near = [neighbor["product_id"] for neighbor in row["neighbors"]]
-        assert near == [self.product("b"), self.product("c/d")]
+        similarity = self.client.similarity
+        similarity.build(model_version=MODEL_VERSION, k=2)
+        state = similarity.wait(model_version=MODEL_VERSION, timeout=_MATRIX_SECONDS)
+        assert (state.rows, state.error) == (3, None)
+        row = similarity.neighbors(self.product("a"), model_version=MODEL_VERSION)
+        assert [neighbor.product_id for neighbor in row.neighbors] == [self.product("b"), self.product("c/d")]
 
     def search_from_report(self) -> None:
-        path = f"/reports/{self.report}"
-        reference = {"reference": {"product_id": self.product("a")}}
-        self.call("PATCH /reports/{report_id}", path, reference).expect(200)
-        wanted = {"model_version": MODEL_VERSION}
-        hits = self.call("POST /reports/{report_id}/search", f"{path}/search", wanted).expect(200).json["hits"]
-        favorites = [(hit["product_id"], hit["is_favorite"]) for hit in hits]
+        reports = self.client.reports
+        reports.update(self.report, reference={"product_id": self.product("a")})
+        hits = reports.search(self.report, model_version=MODEL_VERSION).hits
+        favorites = [(hit.product_id, hit.is_favorite) for hit in hits]
         assert favorites == [(self.product("b"), True), (self.product("c/d"), False)]
-        route = "GET /reports/{report_id}/products/{product_id}"
-        scored = self.call(route, f"{path}/products/{self.product('b')}?model_version={MODEL_VERSION}").expect(200)
-        assert scored.json["score"] == hits[0]["score"]
-        self.call("PATCH /reports/{report_id}", path, {"reference": DOCUMENT}).expect(200)
+        scored = reports.score(self.report, self.product("b"), model_version=MODEL_VERSION)
+        assert scored.score == hits[0].score
+        reports.update(self.report, reference=DOCUMENT)
 
     def delete_embeddings(self) -> None:
-        wanted = {"model_version": MODEL_VERSION, "filter": {"price": {"$gte": 20}}}
-        dry = self.call("POST /embeddings/delete", "/embeddings/delete", {**wanted, "dry_run": True}).json
-        assert (dry["matched"], dry["deleted"], dry["continuation"]) == (1, 0, None)
-        assert self.call("POST /embeddings/delete", "/embeddings/delete", wanted).json["deleted"] == 1
-        path = f"/embeddings/{self.product('b')}?model_version={MODEL_VERSION}"
-        self.call("DELETE /embeddings/{product_id}", path).expect(204)
-        self.finds(["a"], {"embedding_vector": [1, 0, 0]})
+        embeddings, dear = self.client.embeddings, {"price": {"$gte": 20}}
+        dry = embeddings.delete_matching(dear, model_version=MODEL_VERSION, dry_run=True)
+        assert (dry.matched, dry.deleted) == (1, 0)
+        assert embeddings.delete_matching(dear, model_version=MODEL_VERSION).deleted == 1
+        embeddings.delete(self.product("b"), model_version=MODEL_VERSION)
+        self.finds(["a"], embedding_vector=[1, 0, 0])
 
     def delete_one(self) -> None:
-        path = (
-            self.call("POST /reports", "/reports", {"title": f"{TITLE}: short-lived"}).expect(201).headers["Location"]
-        )
-        self.call("DELETE /reports/{report_id}", path).expect(204)
-        self.stage.call("GET", path).expect(404)
+        report = self.client.reports.create(f"{TITLE}: short-lived")
+        self.client.reports.delete(report.id)
+        with pytest.raises(NotFound):
+            self.client.reports.get(report.id)
 
 
 def until(is_so: Callable[[], bool], seconds: float = _FRESH_SECONDS) -> None:

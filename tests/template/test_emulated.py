@@ -17,7 +17,12 @@ from scripts.local.template import Template
 from tests.template.emulator import STACK, Emulator, running_emulator
 
 TEMPLATE = Template.load()
-PARAMETERS = {"Environment": "dev", "AllowedOrigins": "https://app.example.com,http://localhost:3000"}
+PUBLIC_URL = "https://api.example.com"
+PARAMETERS = {
+    "Environment": "dev",
+    "AllowedOrigins": "https://app.example.com,http://localhost:3000",
+    "PublicUrl": PUBLIC_URL,
+}
 BUCKET = TEMPLATE.bucket("dev")
 
 
@@ -85,6 +90,16 @@ def test_the_pool_that_is_made(emulator: Emulator, outputs: dict[str, str]) -> N
     assert (found["PreventUserExistenceErrors"], found["IdTokenValidity"]) == ("ENABLED", 60)
     groups = client.list_groups(UserPoolId=pool)["Groups"]
     assert [group["GroupName"] for group in groups] == ["k9-admins"]
+
+
+def test_the_hosted_login_of_the_pool_that_is_made(emulator: Emulator, outputs: dict[str, str]) -> None:
+    client, pool = emulator.client("cognito-idp"), outputs["UserPoolId"]
+    found = client.describe_user_pool_client(UserPoolId=pool, ClientId=outputs["UserPoolClientId"])["UserPoolClient"]
+    assert found["CallbackURLs"] == found["LogoutURLs"] == [f"{PUBLIC_URL}/docs"]
+    assert (found["AllowedOAuthFlows"], found["AllowedOAuthFlowsUserPoolClient"]) == (["code"], True)
+    assert "ClientSecret" not in found
+    domain = client.describe_user_pool_domain(Domain="k9-dev-000000000000")["DomainDescription"]
+    assert domain["UserPoolId"] == pool
 
 
 def test_the_functions_know_the_pool_and_the_worker(emulator: Emulator, outputs: dict[str, str]) -> None:

@@ -26,6 +26,8 @@ def test_what_a_deployment_may_leave_out() -> None:
         "Architecture": "x86_64",
         "SnapStart": "Off",
         "Release": "",
+        "PublicUrl": "",
+        "HostedLoginUrl": "",
         "AlarmEmail": "",
         "MonthlyBudget": "0",
     }
@@ -67,6 +69,11 @@ def accepts(name: str, value: str) -> bool:
         ("SnapStart", "Off"),
         ("Release", ""),
         ("Release", "0.1.0-20261120T101500Z"),
+        ("PublicUrl", ""),
+        ("PublicUrl", "https://api.example.com"),
+        ("PublicUrl", "https://example.com/products/v1"),
+        ("HostedLoginUrl", ""),
+        ("HostedLoginUrl", "https://k9.auth.us-east-1.amazoncognito.com"),
         ("AlarmEmail", ""),
         ("AlarmEmail", "on-call@example.com"),
         ("MonthlyBudget", "0"),
@@ -99,6 +106,13 @@ def test_accepted(name: str, value: str) -> None:
         ("SnapStart", "on"),
         ("Release", "with space"),
         ("Release", "x" * 65),
+        ("PublicUrl", "http://api.example.com"),
+        ("PublicUrl", "https://api.example.com/"),
+        ("PublicUrl", "https://api.example.com?x"),
+        ("PublicUrl", "https://"),
+        ("HostedLoginUrl", "k9.auth.us-east-1.amazoncognito.com"),
+        ("HostedLoginUrl", "https://login.example.com/"),
+        ("HostedLoginUrl", "https://login.example.com; script-src *"),
         ("AlarmEmail", "nobody"),
         ("AlarmEmail", "a@example.com,b@example.com"),
         ("MonthlyBudget", "-1"),
@@ -111,16 +125,20 @@ def test_refused(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "clients", "refused"),
+    ("pool", "clients", "login", "refused"),
     [
-        ("", "", []),
-        ("us-east-1_Pool", "one", []),
-        ("us-east-1_Pool", "", ["GivenPool"]),
-        ("", "one", ["MadePool"]),
+        ("", "", "", []),
+        ("us-east-1_Pool", "one", "", []),
+        ("us-east-1_Pool", "one", "https://login", []),
+        ("us-east-1_Pool", "", "", ["GivenPool"]),
+        ("", "one", "", ["MadePool"]),
+        ("", "", "https://login", ["MadeLogin"]),
     ],
 )
-def test_a_pool_comes_with_its_clients_and_clients_with_their_pool(pool: str, clients: str, refused: list[str]) -> None:
-    names = {"UserPoolId": pool, "UserPoolClientIds": clients}
+def test_a_pool_comes_with_its_clients_and_these_and_a_login_with_their_pool(
+    pool: str, clients: str, login: str, refused: list[str]
+) -> None:
+    names = {"UserPoolId": pool, "UserPoolClientIds": clients, "HostedLoginUrl": login}
     broken = []
     for name, rule in RULES.items():
         conditions = {"applies": rule["RuleCondition"], "assertion": rule["Assertions"][0]["Assert"]}
@@ -158,6 +176,52 @@ def test_a_pool_that_is_made_outlives_the_stack_and_tells_nobody_who_has_an_acco
     assert pool["Properties"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     assert client["Properties"]["PreventUserExistenceErrors"] == "ENABLED"
     assert client["Properties"]["EnableTokenRevocation"] is True
+
+
+PUBLIC = "https://api.example.com"
+
+
+def page_variables(deployment: Deployment) -> dict[str, str]:
+    variables = stack(deployment).properties("GetPageFunction")["Environment"]["Variables"]
+    names = ("PUBLIC_URL", "HOSTED_LOGIN_URL", "HOSTED_LOGIN_CLIENT_ID")
+    return {name: variables[name] for name in names}
+
+
+def test_a_pool_that_is_made_has_a_hosted_login_where_the_address_is_known() -> None:
+    deployment = Deployment("dev", "", (), parameters={"PublicUrl": PUBLIC})
+    made = stack(deployment)
+    assert made.properties("UserPoolDomain") == {"Domain": "k9-dev-000000000000", "UserPoolId": "UserPool"}
+    assert "DeletionPolicy" not in made.resources["UserPoolDomain"]
+    client = made.properties("UserPoolClient")
+    assert (client["CallbackURLs"], client["LogoutURLs"]) == ([f"{PUBLIC}/docs"], [f"{PUBLIC}/docs"])
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert client["AllowedOAuthScopes"] == ["openid", "email", "profile"]
+    assert client["SupportedIdentityProviders"] == ["COGNITO"]
+    assert client["GenerateSecret"] is False
+    assert page_variables(deployment) == {
+        "PUBLIC_URL": PUBLIC,
+        "HOSTED_LOGIN_URL": "https://UserPoolDomain.auth.us-east-1.amazoncognito.com",
+        "HOSTED_LOGIN_CLIENT_ID": "UserPoolClient",
+    }
+
+
+def test_without_an_address_a_pool_that_is_made_has_none() -> None:
+    assert "UserPoolDomain" not in MADE.resources
+    client = MADE.properties("UserPoolClient")
+    assert client["AllowedOAuthFlowsUserPoolClient"] is False
+    assert not {"AllowedOAuthFlows", "AllowedOAuthScopes", "CallbackURLs", "LogoutURLs"} & client.keys()
+    assert page_variables(Deployment("dev", "", ()))["HOSTED_LOGIN_URL"] == ""
+
+
+def test_the_login_of_a_given_pool_is_named_and_signs_in_to_its_first_client() -> None:
+    login = "https://k9.auth.us-east-1.amazoncognito.com"
+    deployment = Deployment("dev", "us-east-1_Pool", ("one", "two"), parameters={"HostedLoginUrl": login})
+    assert "UserPoolDomain" not in stack(deployment).resources
+    assert page_variables(deployment) == {
+        "PUBLIC_URL": "",
+        "HOSTED_LOGIN_URL": login,
+        "HOSTED_LOGIN_CLIENT_ID": "one",
+    }
 
 
 def test_tokens_live_an_hour_at_most() -> None:

@@ -61,6 +61,9 @@ GRANTS: dict[str, Grants] = {
         EMBEDDINGS: {"BatchGetItem"},
         **READS_OBJECTS,
     },
+    "GET /docs": {},
+    "GET /docs/{file}": {},
+    "GET /openapi.json": {},
     "GET /health": {USERS: {"GetItem"}, REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
 }
 
@@ -79,7 +82,7 @@ def role_name(function: str) -> str:
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    documents = [policy["PolicyDocument"] for policy in STACK.properties(role_name(function))["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in STACK.properties(role_name(function)).get("Policies", [])]
     return [statement for document in documents for statement in document["Statement"]]
 
 
@@ -105,7 +108,7 @@ def test_grants(route: str) -> None:
     assert grants(ROUTES[route]) == GRANTS[route]
 
 
-@pytest.mark.parametrize("route", sorted(GRANTS))
+@pytest.mark.parametrize("route", sorted(route for route in GRANTS if GRANTS[route]))
 def test_statements_only_allow(route: str) -> None:
     assert {statement["Effect"] for statement in statements(ROUTES[route])} == {"Allow"}
 

@@ -14,9 +14,14 @@ def test_the_api_has_the_templates_routes() -> None:
     assert set(STACK.operations) == {route.key for route in Template.load().routes()}
 
 
-def test_every_route_but_health_has_the_authorizer() -> None:
-    security = {key: body.get("security") for key, body in STACK.operations.items()}
-    assert security.pop("GET /health") == [{"NONE": []}]
+@pytest.mark.parametrize("route", ["GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}"])
+def test_an_open_route_has_no_authorizer(route: str) -> None:
+    assert STACK.operations[route]["security"] == [{"NONE": []}]
+
+
+def test_every_other_route_has_the_authorizer() -> None:
+    is_open = {route.key for route in Template.load().routes() if route.open}
+    security = {key: body.get("security") for key, body in STACK.operations.items() if key not in is_open}
     assert all(scheme == [{"Cognito": []}] for scheme in security.values())
 
 
@@ -82,6 +87,9 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
         "GET /health": 5,
+        "GET /docs": 5,
+        "GET /docs/{file}": 20,
+        "GET /openapi.json": 10,
     }
     assert set(rates) <= set(STACK.operations)
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == 100
@@ -161,6 +169,7 @@ TAGGED_BY_LIST = {
 }
 NOT_TAGGABLE = {
     "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolGroup",
     "AWS::IAM::ManagedPolicy",
     "AWS::Lambda::Alias",
@@ -181,7 +190,13 @@ TAGGED_BY_NAME = {
     "AWS::Cognito::UserPool",
 }
 EVERYTHING = stack(
-    Deployment("dev", "", (), parameters={"MonthlyBudget": "9", "AlarmEmail": "ops@example.com"}), release="r"
+    Deployment(
+        "dev",
+        "",
+        (),
+        parameters={"MonthlyBudget": "9", "AlarmEmail": "ops@example.com", "PublicUrl": "https://api.example.com"},
+    ),
+    release="r",
 )
 
 

@@ -81,7 +81,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], Endpoint]
 def route(result: object = None, **options: Any) -> Endpoint:
     """An open route that returns `result`, or raises it where it is an exception."""
 
-    def handler() -> BaseModel | http.Answer | http.Content | None:
+    def handler() -> BaseModel | http.Answer[Any] | http.Content | None:
         if isinstance(result, BaseException):
             raise result
         assert result is None or isinstance(result, BaseModel | http.Answer | http.Content)

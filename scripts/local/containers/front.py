@@ -71,7 +71,8 @@ class Containers:
 
     def _variables(self, backend: Backend, store: str, tasks: str) -> Mapping[str, str]:
         stated = local_variables(backend.template, backend.deployment, backend.pool, store)
-        return {**stated, "AWS_ENDPOINT_URL_LAMBDA": tasks, "WORKER_FUNCTION": _WORKER}
+        # Nobody in front of the containers signs people in: a token is pasted into the documentation page.
+        return {**stated, "AWS_ENDPOINT_URL_LAMBDA": tasks, "WORKER_FUNCTION": _WORKER, "LOCAL_SIGN_IN": ""}
 
     def _parameters(self, backend: Backend) -> Mapping[str, str]:
         deployment = backend.deployment

@@ -39,6 +39,11 @@ def _is_run(body: Mapping[str, Any]) -> bool:
 
 def _local(body: dict[str, Any], root: Path | None) -> dict[str, Any]:
     properties = {name: value for name, value in body["Properties"].items() if name not in ("Layers", "Role")}
+    if "Environment" in properties:
+        # What refers to resources is not for here: such variables are among those that are stated for all, or unset.
+        stated = properties["Environment"]["Variables"].items()
+        plain = {name: value for name, value in stated if not isinstance(value, dict)}
+        properties["Environment"] = {"Variables": plain}
     return {"Type": body["Type"], "Properties": {**properties, **({"CodeUri": str(root)} if root else {})}}
 
 

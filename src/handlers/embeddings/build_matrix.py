@@ -2,8 +2,9 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository, Terms
+from shared.errors import Conflict, Forbidden
 from shared.http import Answer, endpoint
-from shared.models.embedding import BuildMatrix
+from shared.models.embedding import BuildMatrix, MatrixState
 from shared.similarity.matrix import MatrixStore
 from shared.similarity.matrix_status import MatrixStatus
 from shared.similarity.objects import default_objects
@@ -14,8 +15,8 @@ from .matrix_state import matrix_state
 from .preconditions import refuse_if_match
 
 
-@endpoint("POST", "/embeddings/similarity", status=202)
-def handler(caller: Caller, body: BuildMatrix, terms: Terms) -> Answer:
+@endpoint("POST", "/embeddings/similarity", status=202, refusals=(Forbidden, Conflict), honours=())
+def handler(caller: Caller, body: BuildMatrix, terms: Terms) -> Answer[MatrixState]:
     """Have the similarity matrix of a model version built: the k nearest neighbours of every product.
 
     Whoever asks for the build that is under way joins it.

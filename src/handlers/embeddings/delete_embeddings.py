@@ -3,6 +3,7 @@
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository, Terms
 from shared.database.embedding_deletion import delete_step
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import DeleteEmbeddings, DeleteResult
 
@@ -10,7 +11,7 @@ from .catalogues import owner_to_write
 from .preconditions import refuse_if_match
 
 
-@endpoint("POST", "/embeddings/delete")
+@endpoint("POST", "/embeddings/delete", refusals=(Forbidden,), honours=())
 def handler(caller: Caller, body: DeleteEmbeddings, terms: Terms) -> DeleteResult:
     """One step of deleting what the filter matches; the caller goes on with `continuation` until it is null."""
     refuse_if_match(terms)

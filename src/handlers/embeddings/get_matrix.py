@@ -2,6 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import EmbeddingKey, MatrixState
 from shared.similarity.matrix import MatrixStore
@@ -11,7 +12,7 @@ from .catalogues import owner_to_read
 from .matrix_state import matrix_state
 
 
-@endpoint("GET", "/embeddings/similarity")
+@endpoint("GET", "/embeddings/similarity", refusals=(Forbidden,))
 def handler(caller: Caller, query: EmbeddingKey) -> MatrixState:
     """How the similarity matrix of a model version stands."""
     owner = owner_to_read(caller, query.catalogue)

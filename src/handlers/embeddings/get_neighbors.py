@@ -2,7 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository
-from shared.errors import NotFound
+from shared.errors import Forbidden, NotFound
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, Neighbor, Neighbors, ReadNeighbors
 from shared.similarity.matrix import MatrixStore
@@ -12,7 +12,7 @@ from .answer_size import require_answer_size
 from .catalogues import owner_to_read
 
 
-@endpoint("GET", "/embeddings/similarity/{product_id}")
+@endpoint("GET", "/embeddings/similarity/{product_id}", refusals=(Forbidden,))
 def handler(caller: Caller, product_id: EmbeddedProductId, query: ReadNeighbors) -> Neighbors:
     """A product's nearest neighbours as the last matrix has them, but for those deleted since."""
     owner = owner_to_read(caller, query.catalogue)

@@ -2,13 +2,14 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import Embedding, EmbeddingList, ListEmbeddings
 
 from .catalogues import owner_to_read
 
 
-@endpoint("GET", "/embeddings")
+@endpoint("GET", "/embeddings", refusals=(Forbidden,))
 def handler(caller: Caller, query: ListEmbeddings) -> EmbeddingList:
     """A page of a model version's embeddings, newest change first."""
     owner = owner_to_read(caller, query.catalogue)

@@ -5,7 +5,7 @@ from functools import partial
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository
 from shared.database.parallel import run_all, values_of
-from shared.errors import ApiError
+from shared.errors import ApiError, Forbidden
 from shared.http import endpoint
 from shared.models.embedding import ListModels, ModelList, ModelSummary
 from shared.similarity.objects import default_objects
@@ -14,7 +14,7 @@ from shared.similarity.summary import count_products
 from .catalogues import owner_to_read
 
 
-@endpoint("GET", "/embeddings/models")
+@endpoint("GET", "/embeddings/models", refusals=(Forbidden,))
 def handler(caller: Caller, query: ListModels) -> ModelList:
     """The model versions of a catalogue, each with its dimension, its number of products and its last change.
 

@@ -1,6 +1,7 @@
 """POST /embeddings/search"""
 
 from shared.auth import Caller
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import SearchEmbeddings, SearchResult
 from shared.similarity.search import Reference, search
@@ -9,7 +10,7 @@ from .catalogues import owner_to_read
 from .hits import search_result
 
 
-@endpoint("POST", "/embeddings/search")
+@endpoint("POST", "/embeddings/search", refusals=(Forbidden,))
 def handler(caller: Caller, body: SearchEmbeddings) -> SearchResult:
     """The products most like a vector, or like a product, which is not found itself; best first."""
     reference = Reference(body.embedding_vector, body.product_id)

@@ -4,14 +4,15 @@ from urllib.parse import quote
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, Terms
+from shared.errors import Conflict, Forbidden
 from shared.http import Answer, endpoint
 from shared.models.embedding import Embedding, StoreEmbedding
 
 from .catalogues import owner_to_write, profile_of, query_of
 
 
-@endpoint("POST", "/embeddings", status=201)
-def handler(caller: Caller, body: StoreEmbedding, terms: Terms) -> Answer:
+@endpoint("POST", "/embeddings", status=201, other_statuses=(200,), refusals=(Forbidden, Conflict))
+def handler(caller: Caller, body: StoreEmbedding, terms: Terms) -> Answer[Embedding]:
     """Store a product's embedding: 201 where it is new, 200 where it replaces another."""
     owner = owner_to_write(caller, body.catalogue)
     stored = EmbeddingRepository.store_embedding(body.stored_by(owner), terms, profile=profile_of(caller, owner))

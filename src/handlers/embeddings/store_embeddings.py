@@ -2,6 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import DBProductEmbedding, EmbeddingRepository, Terms
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import BatchResult, StoreEmbeddings
 
@@ -10,7 +11,7 @@ from .catalogues import owner_to_write, profile_of
 from .preconditions import refuse_if_match
 
 
-@endpoint("POST", "/embeddings/batch")
+@endpoint("POST", "/embeddings/batch", refusals=(Forbidden,), honours=("Idempotency-Key",))
 def handler(caller: Caller, body: StoreEmbeddings, terms: Terms) -> BatchResult:
     """Store up to 100 embeddings; what became of each, in order. A bad item does not stop the good ones."""
     refuse_if_match(terms)

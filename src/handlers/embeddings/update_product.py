@@ -2,13 +2,14 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, Terms
+from shared.errors import Conflict, Forbidden
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, Embedding, EmbeddingKey, UpdateProduct
 
 from .catalogues import owner_to_write
 
 
-@endpoint("PATCH", "/embeddings/{product_id}")
+@endpoint("PATCH", "/embeddings/{product_id}", refusals=(Forbidden, Conflict))
 def handler(
     caller: Caller, product_id: EmbeddedProductId, query: EmbeddingKey, body: UpdateProduct, terms: Terms
 ) -> Embedding:

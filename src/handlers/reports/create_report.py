@@ -2,13 +2,13 @@
 
 from shared.auth import Caller
 from shared.database import ReportRepository, Terms, UserRepository
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.http import endpoint
 from shared.models.fields import MAX_NAME
 from shared.models.report import CreateReport, DBReport, Report
 
 
-@endpoint("POST", "/reports", status=201, location="/reports/{id}")
+@endpoint("POST", "/reports", status=201, location="/reports/{id}", refusals=(Conflict,), honours=("Idempotency-Key",))
 def handler(caller: Caller, body: CreateReport, terms: Terms) -> Report:
     """Create a report. The author defaults to the profile's name, the date to today (UTC)."""
     fields = {name: value for name, value in body if value is not None}

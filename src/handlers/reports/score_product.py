@@ -2,6 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import EmbeddingRepository, ModelVersionRepository, ReportRepository
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, ProductScore, ScoreQuery
 from shared.models.report import ReportId
@@ -13,7 +14,7 @@ from .reference import reference_product_id
 _POINTER = "/path/report_id"
 
 
-@endpoint("GET", "/reports/{report_id}/products/{product_id}")
+@endpoint("GET", "/reports/{report_id}/products/{product_id}", refusals=(Forbidden,))
 def handler(caller: Caller, report_id: ReportId, product_id: EmbeddedProductId, query: ScoreQuery) -> ProductScore:
     """One product with its score against the report's reference."""
     report = ReportRepository.get_report(report_id, caller.user_id)

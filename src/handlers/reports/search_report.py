@@ -2,6 +2,7 @@
 
 from shared.auth import Caller
 from shared.database import ReportRepository
+from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import SearchOptions, SearchResult
 from shared.models.report import ReportId
@@ -15,7 +16,7 @@ _POINTER = "/body/embedding_vector"
 """What a caller can give where the report's reference does not do."""
 
 
-@endpoint("POST", "/reports/{report_id}/search")
+@endpoint("POST", "/reports/{report_id}/search", refusals=(Forbidden,))
 def handler(caller: Caller, report_id: ReportId, body: SearchOptions) -> SearchResult:
     """The products most like the report's reference, or like a vector in the body; each says if it is a favourite."""
     report = ReportRepository.get_report(report_id, caller.user_id)

@@ -2,11 +2,12 @@
 
 from shared.auth import Caller
 from shared.database import ReportRepository, Terms
+from shared.errors import Conflict
 from shared.http import endpoint
 from shared.models.report import Report, ReportId, UpdateReport
 
 
-@endpoint("PATCH", "/reports/{report_id}")
+@endpoint("PATCH", "/reports/{report_id}", refusals=(Conflict,))
 def handler(caller: Caller, report_id: ReportId, body: UpdateReport, terms: Terms) -> Report:
     """Change the members that the body names; each replaces the old one as a whole."""
     return Report.of(ReportRepository.update_report(report_id, caller.user_id, body, terms))

@@ -2,14 +2,14 @@
 
 from shared.auth import Caller
 from shared.database import UserRepository
-from shared.errors import NotFound
+from shared.errors import NotFound, OutcomeUnknown
 from shared.http import endpoint
 from shared.models.user import Profile
 
 from .claims import user_from_claims
 
 
-@endpoint("GET", "/user/profile")
+@endpoint("GET", "/user/profile", refusals=(OutcomeUnknown,))
 def handler(caller: Caller) -> Profile:
     """The caller's profile; the first sight of a caller creates it from the token's claims."""
     try:

@@ -2,14 +2,14 @@
 
 from shared.auth import Caller
 from shared.database import Terms, UserRepository
-from shared.errors import NotFound, PreconditionFailed
+from shared.errors import Conflict, NotFound, PreconditionFailed
 from shared.http import endpoint
 from shared.models.user import Profile, UpdateProfile
 
 from .claims import user_from_claims
 
 
-@endpoint("PATCH", "/user/profile")
+@endpoint("PATCH", "/user/profile", refusals=(Conflict,))
 def handler(caller: Caller, body: UpdateProfile, terms: Terms) -> Profile:
     """Apply a merge patch (RFC 7396) to the caller's profile, which is created first where there is none."""
     try:

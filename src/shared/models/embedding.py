@@ -5,10 +5,20 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from .fields import PatchModel, ProductId, QueryModel, RequestModel, ResponseModel, Timestamp, now
+from .fields import OPAQUE, PatchModel, ProductId, QueryModel, RequestModel, ResponseModel, Timestamp, now
 from .filters import FilterDocument
 from .json_value import JsonObject, storable_within
 from .vector import MAX_DIMENSION, Vector
@@ -23,15 +33,16 @@ SHARED_OWNER = "shared"
 RESERVED_PRODUCT_IDS = frozenset({"batch", "delete", "map", "models", "search", "similarity"})
 """The words that stand where the routes of one embedding have its id."""
 
-_MODEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
-_CONTINUATION = Annotated[str, StringConstraints(max_length=8192)]
+_MODEL_VERSION = r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}"
+_NO_PRODUCT_IDS = {".", "..", *RESERVED_PRODUCT_IDS}
+_CONTINUATION = Annotated[str, StringConstraints(max_length=8192), OPAQUE]
 
 Catalogue = Literal["own", "shared"]
 Metric = Literal["cosine", "dot", "euclidean"]
 
 
 def _model_version(text: str) -> str:
-    if not _MODEL_VERSION.fullmatch(text):
+    if not re.fullmatch(_MODEL_VERSION, text):
         raise ValueError("must be 1 to 128 letters, digits or . _ : @ / + -, beginning with a letter or digit")
     return text
 
@@ -71,9 +82,13 @@ def _as_float(value: object) -> object:
 
 
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_as_float)]
-ModelVersion = Annotated[str, AfterValidator(_model_version)]
-EmbeddedProductId = Annotated[ProductId, AfterValidator(_not_reserved)]
-EmbeddingVector = Annotated[Vector, BeforeValidator(_vector)]
+ModelVersion = Annotated[
+    str, AfterValidator(_model_version), Field(json_schema_extra={"pattern": f"^{_MODEL_VERSION}$"})
+]
+EmbeddedProductId = Annotated[
+    ProductId, AfterValidator(_not_reserved), Field(json_schema_extra={"not": {"enum": sorted(_NO_PRODUCT_IDS)}})
+]
+EmbeddingVector = Annotated[Vector, BeforeValidator(_vector), WithJsonSchema({"x-component": "Vector"})]
 Product = Annotated[JsonObject, AfterValidator(storable_within(MAX_PRODUCT_BYTES))]
 
 
@@ -123,7 +138,10 @@ class StoreEmbedding(NewEmbedding):
 class StoreEmbeddings(RequestModel):
     """A batch. Its items are checked one by one, so that a bad one does not stop the good ones."""
 
-    items: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH)]
+    items: Annotated[
+        list[Annotated[Any, WithJsonSchema({"x-component": "NewEmbedding"})]],
+        Field(min_length=1, max_length=MAX_BATCH),
+    ]
     catalogue: Catalogue = "own"
 
 
@@ -176,8 +194,21 @@ class DeleteEmbeddings(RequestModel):
     continuation: _CONTINUATION | None = None
 
 
+_DIVERSITY_IS_OF_COSINES: list[JsonValue] = [
+    {"properties": {"metric": {"const": "cosine"}}},
+    {"properties": {"diversity": {"const": 0}}},
+]
+_ONE_REFERENCE: list[JsonValue] = [
+    {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+    for one, other in (("product_id", "embedding_vector"), ("embedding_vector", "product_id"))
+]
+"""What the validators below check, in the words of JSON Schema."""
+
+
 class SearchOptions(RequestModel):
     """What every search takes."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _DIVERSITY_IS_OF_COSINES})
 
     model_version: ModelVersion
     embedding_vector: EmbeddingVector | None = None
@@ -185,7 +216,7 @@ class SearchOptions(RequestModel):
     min_score: Number | None = None
     filter: FilterDocument | None = None
     metric: Metric = "cosine"
-    diversity: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_as_float)] = 0.0
     catalogue: Catalogue = "own"
     include_vectors: bool = False
 
@@ -198,6 +229,8 @@ class SearchOptions(RequestModel):
 
 class SearchEmbeddings(SearchOptions):
     """A search by a vector, or by a product's own."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _DIVERSITY_IS_OF_COSINES, "oneOf": _ONE_REFERENCE})
 
     product_id: EmbeddedProductId | None = None
 

@@ -8,13 +8,28 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_NAME = 200
 MAX_PRODUCT_ID = 256
 _TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROLS = r"\x00-\x1f\x7f"
+_SPACES = r"\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What `str.strip` takes off, but for control characters."""
+
+UNPRINTABLE = (
+    r"\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\ufffb\ufffe\uffff"
+)
+"""Of the Basic Multilingual Plane: controls, formats, separators but for the space, and what is for private use
+(Unicode's Cc, Cf, Zl, Zp, Zs and Co), as the inside of a regular expression's character class.
+
+Written out, since JSON Schema has no words for it, and `str.isprintable` is different in every Python's Unicode.
+"""
+
+_NO_PRINT = re.compile(rf"[{UNPRINTABLE}\ud800-\udfff]")
+_CONTROL = re.compile(rf"[{_CONTROLS}]")
 
 
 class RequestModel(BaseModel):
@@ -25,6 +40,8 @@ class RequestModel(BaseModel):
 
 class PatchModel(RequestModel):
     """A body that changes what it names, and names something."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -52,13 +69,13 @@ def _not_blank(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    if not text.isprintable():
+    if _NO_PRINT.search(text):
         raise ValueError("must hold printable characters only")
     return text
 
 
 def _without_controls(text: str) -> str:
-    if _CONTROLS.search(text):
+    if _CONTROL.search(text):
         raise ValueError("must hold no control characters")
     return text
 
@@ -79,10 +96,19 @@ Name = Annotated[
     StringConstraints(min_length=1, max_length=MAX_NAME),
     AfterValidator(_not_blank),
     AfterValidator(_without_controls),
+    Field(json_schema_extra={"pattern": rf"^[^{_CONTROLS}]*[^{_CONTROLS}{_SPACES}][^{_CONTROLS}]*$"}),
 ]
-ProductId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PRODUCT_ID), AfterValidator(printable)]
-CalendarDate = Annotated[str, AfterValidator(_calendar_date)]
+Printable = Annotated[str, AfterValidator(printable), Field(json_schema_extra={"pattern": f"^[^{UNPRINTABLE}]*$"})]
+ProductId = Annotated[Printable, StringConstraints(min_length=1, max_length=MAX_PRODUCT_ID)]
+CalendarDate = Annotated[
+    str,
+    AfterValidator(_calendar_date),
+    Field(json_schema_extra={"format": "date", "pattern": "^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
+]
 """A date as ISO 8601 writes it, YYYY-MM-DD."""
+OPAQUE = Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
+"""How a text of ours looks that clients hand back as it is."""
+
 Timestamp = Annotated[str, AfterValidator(_normal_timestamp)]
 """A moment that ISO 8601 can write, kept as `timestamp` writes it; without an offset it is taken for UTC."""
 

@@ -23,7 +23,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Literal
 
-from pydantic import GetPydanticSchema
+from pydantic import GetPydanticSchema, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from .json_value import JsonObject, find_fault
@@ -153,6 +153,7 @@ FilterDocument = Annotated[
     GetPydanticSchema(
         lambda _, handler: core_schema.no_info_after_validator_function(_validated, handler.generate_schema(JsonObject))
     ),
+    WithJsonSchema({"x-component": "Filter"}),
 ]
 """A request's member that is a JSON object and becomes a Filter."""
 

@@ -5,9 +5,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from .fields import (
+    OPAQUE,
     CalendarDate,
     Name,
     PatchModel,
+    Printable,
     ProductId,
     QueryModel,
     RequestModel,
@@ -15,7 +17,6 @@ from .fields import (
     Timestamp,
     new_id,
     now,
-    printable,
     today,
 )
 from .json_value import JsonObject, storable_within
@@ -26,9 +27,7 @@ MAX_PAGE = 100
 
 Reference = Annotated[JsonObject, AfterValidator(storable_within(MAX_REFERENCE_BYTES))]
 FavoriteSet = Annotated[set[ProductId], Field(max_length=MAX_FAVORITES)]
-
-
-ReportId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)]
+ReportId = Annotated[Printable, StringConstraints(min_length=1, max_length=128)]
 
 
 class DBReport(BaseModel):
@@ -120,5 +119,5 @@ class ListReports(QueryModel):
     """The query of `GET /reports`."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
-    cursor: Annotated[str, Field(max_length=1024)] | None = None
+    cursor: Annotated[str, StringConstraints(max_length=1024), OPAQUE] | None = None
     include_total: bool = False

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from .fields import MAX_NAME, Name, PatchModel, ResponseModel, Timestamp, now
+from .fields import MAX_NAME, UNPRINTABLE, Name, PatchModel, ResponseModel, Timestamp, now, printable
 from .json_value import JsonObject, storable_within
 
 MAX_PREFERENCES_BYTES = 64 * 1024
@@ -14,12 +14,17 @@ Preferences = Annotated[JsonObject, AfterValidator(storable_within(MAX_PREFERENC
 
 def _one_at_sign(text: str) -> str:
     local, _, domain = text.rpartition("@")
-    if not local or not domain or "@@" in text or " " in text or not text.isprintable():
+    if not local or not domain or "@@" in text or " " in text:
         raise ValueError("must be an e-mail address, such as ada@example.com")
-    return text
+    return printable(text)
 
 
-EmailAddress = Annotated[str, StringConstraints(min_length=3, max_length=320), AfterValidator(_one_at_sign)]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=320),
+    AfterValidator(_one_at_sign),
+    Field(json_schema_extra={"pattern": rf"^([^@ {UNPRINTABLE}]+@)+[^@ {UNPRINTABLE}]+$"}),
+]
 HttpsUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[^\s/?#]+[^\s]*$")]
 
 

@@ -113,3 +113,28 @@ def test_bad_emails(text: str) -> None:
 def test_bad_budgets(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="US dollars"):
         arguments.budget(text)
+
+
+@pytest.mark.parametrize("text", ["https://api.example.com", "https://example.com/products/v1"])
+def test_addresses(text: str) -> None:
+    assert arguments.address(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "api.example.com", "http://api.example.com", "https://a/", "https://a b", "https://a?x", "https://a,b"]
+)
+def test_bad_addresses(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        arguments.address(text)
+
+
+def test_logins() -> None:
+    assert (
+        arguments.login("https://k9.auth.us-east-1.amazoncognito.com") == "https://k9.auth.us-east-1.amazoncognito.com"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "http://k9.example.com", "https://k9.example.com/login", "https://a;b", "k9"])
+def test_bad_logins(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        arguments.login(text)

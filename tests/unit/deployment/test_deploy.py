@@ -79,6 +79,17 @@ def test_a_deployment_does_not_build_over_anothers(
     assert run("--user-pool-id", POOL) == 0
 
 
+def test_without_swagger_ui_nothing_is_built(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Path:
+        raise BuildError("Swagger UI could not be fetched")
+
+    monkeypatch.setattr(sam, "ensure_swagger_ui", refuse)
+    said = refused(capsys, aws, programs, "--user-pool-id", POOL)
+    assert "Swagger UI could not be fetched\nNothing was deployed." in said
+
+
 def test_a_first_deployment(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--user-pool-id", POOL) == 0
     build, rollout = programs.calls("sam")
@@ -208,6 +219,64 @@ def test_a_pool_is_made_with_yes(aws: Aws, programs: Programs, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "gets a user pool of its own" in said
     assert "initiate-auth --client-id one" in said
+
+
+def test_a_pool_that_is_made_learns_the_address_in_a_second_deployment(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers["DescribeStacks"] = [NO_STACK, stack(), stack(PublicUrl=API)]
+    assert run("--yes") == 0
+    build, first, second = programs.calls("sam")
+    assert (build[0], first[0], second[0]) == ("build", "deploy", "deploy")
+    before, after = parameters(first), parameters(second)
+    assert "PublicUrl" not in before
+    assert after["PublicUrl"] == API
+    assert after["Release"] != before["Release"]  # else no function would be published with it
+    said = capsys.readouterr()
+    assert "Once more, now that the address is known" in said.err
+    assert f"tried in a browser, at {API}/docs, once you have signed in there" in said.err
+    assert said.out == f"{API}\n"
+
+
+def test_the_address_that_people_use_is_given_at_once(aws: Aws, programs: Programs) -> None:
+    aws.answers["DescribeStacks"] = [NO_STACK, stack(PublicUrl="https://api.example.com")]
+    assert run("--yes", "--public-url", "https://api.example.com") == 0
+    _, only = programs.calls("sam")
+    assert parameters(only)["PublicUrl"] == "https://api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("stated", "arguments", "chosen"),
+    [
+        ({}, [], API),
+        ({"PublicUrl": ""}, [], API),
+        ({"PublicUrl": "https://api.example.com"}, [], "https://api.example.com"),
+        ({"PublicUrl": API}, ["--public-url", "https://api.example.com"], "https://api.example.com"),
+    ],
+)
+def test_the_address_of_a_stack_with_a_pool_of_its_own(
+    aws: Aws, programs: Programs, stated: dict[str, str], arguments: list[str], chosen: str
+) -> None:
+    aws.answers["DescribeStacks"] = stack("UPDATE_COMPLETE", None, AllowedOrigins="https://a", **stated)
+    assert run(*arguments) == 0
+    _, only = programs.calls("sam")
+    assert parameters(only)["PublicUrl"] == chosen
+
+
+def test_a_given_pool_has_a_login_of_its_own(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
+    login = "https://k9.auth.us-east-1.amazoncognito.com"
+    named = {"UserPoolId": POOL, "UserPoolClientIds": "one,two", "HostedLoginUrl": login}
+    aws.answers["DescribeStacks"] = [NO_STACK, stack("UPDATE_COMPLETE", None, **named)]
+    assert run("--user-pool-id", POOL, "--hosted-login-url", login) == 0
+    _, only = programs.calls("sam")
+    assert parameters(only)["HostedLoginUrl"] == login
+    assert "PublicUrl" not in parameters(only)
+    assert f"at {API}/docs. The first of the app clients has to allow that address" in capsys.readouterr().err
+
+
+def test_a_login_without_its_pool_is_refused(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, aws, programs, "--yes", "--hosted-login-url", "https://login.example.com")
+    assert "name that with --user-pool-id" in said
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("yes", 0), ("", 1), ("n", 1), ("dev", 1)])
@@ -495,4 +564,5 @@ def test_the_template_needs_no_more_than_samconfig_permits() -> None:
 def test_every_option_is_a_parameter_of_the_template() -> None:
     known = set(Template.load().document["Parameters"])
     settings = {"BucketName", "TokenUse", "Architecture", "SnapStart", "AlarmEmail", "MonthlyBudget", "Release"}
+    settings |= {"PublicUrl", "HostedLoginUrl"}
     assert settings | {"Environment", "UserPoolId", "UserPoolClientIds", "AllowedOrigins"} == known

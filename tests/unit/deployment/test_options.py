@@ -57,6 +57,7 @@ def test_nothing_stated_is_nothing_set() -> None:
 def test_every_setting_becomes_its_parameter() -> None:
     given = "--environment dev --allowed-origin https://a --allowed-origin https://b --allowed-origin https://a"
     given += " --bucket-name my-bucket --token-use access --architecture arm64 --snap-start on --alarm-email a@b.co"
+    given += " --public-url https://api.example.com --hosted-login-url https://login.example.com"
     assert options.parse([*given.split(), "--monthly-budget", "0"]).settings == {
         "AllowedOrigins": "https://a,https://b",
         "BucketName": "my-bucket",
@@ -65,6 +66,8 @@ def test_every_setting_becomes_its_parameter() -> None:
         "SnapStart": "On",
         "AlarmEmail": "a@b.co",
         "MonthlyBudget": "0",
+        "PublicUrl": "https://api.example.com",
+        "HostedLoginUrl": "https://login.example.com",
     }
 
 

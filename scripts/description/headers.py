@@ -1,0 +1,100 @@
+"""The headers of requests and answers."""
+
+from typing import Any
+
+from shared.binding import IDEMPOTENCY_KEY, MAX_TAGS
+from shared.errors import ApiError, TooManyRequests, Unauthenticated, Unavailable
+
+Object = dict[str, Any]
+
+_TAG = r'(W/)?"[!#-~]*"'
+
+PARAMETERS: dict[str, Object] = {
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": (
+            "Change or delete the resource at this version only, as its ETag names it; else 412. Up to"
+            f" {MAX_TAGS} tags may be listed; `*` is any version."
+        ),
+        "schema": {"type": "string", "pattern": rf"^(\*|{_TAG}( *, *{_TAG}){{0,{MAX_TAGS - 1}}})$"},
+        "example": '"1"',
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": (
+            "Makes a retry safe: a repeat with the same key and content changes nothing more, the same key with other"
+            " content is a 422."
+        ),
+        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+        "example": "5c1f7d0a-3a0e-4d9b-9a57-1f6f8f1c2b11",
+    },
+}
+"""The request headers that `Terms` are read from, by name."""
+
+HEADERS: dict[str, Object] = {
+    "Cache-Control": {
+        "description": "Answers are not to be kept.",
+        "required": True,
+        "schema": {"const": "no-store"},
+    },
+    "CacheableFor": {"description": "How long the answer may be kept.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "The version of the resource, for If-Match; it counts up by one with every change.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+        "example": '"3"',
+    },
+    "Location": {
+        "description": "Where the resource is, or the state of what was begun.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 1,
+    },
+    "WWW-Authenticate": {
+        "description": "The scheme to authenticate with (RFC 6750, section 3).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^Bearer"},
+        "example": 'Bearer error="invalid_token"',
+    },
+    "X-Request-Id": {
+        "description": "Names the request in our log; quote it when you report a problem.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "GatewayRequestId": {
+        "description": "Names the request in our log; API Gateway's own answers have none.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "Representation": {
+        "description": "Names this representation, for If-None-Match.",
+        "schema": {"type": "string", "pattern": '^(W/)?"[!#-~]*"$'},
+    },
+}
+"""Response headers, as components."""
+
+
+def header(name: str) -> Object:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+def usual_headers() -> Object:
+    """What every answer of a handler has, but where it gives bytes of its own."""
+    return {"X-Request-Id": header("X-Request-Id"), "Cache-Control": header("Cache-Control")}
+
+
+def answer_headers(error: type[ApiError], *, is_certain: bool) -> Object:
+    """The headers of an error; those of one that may be the gateway's own are not certain."""
+    headers: Object = {"X-Request-Id": header("X-Request-Id" if is_certain else "GatewayRequestId")}
+    if issubclass(error, TooManyRequests | Unavailable):
+        headers["Retry-After"] = header("Retry-After")
+    if issubclass(error, Unauthenticated):
+        headers["WWW-Authenticate"] = header("WWW-Authenticate")
+    return headers
