@@ -5,8 +5,7 @@ import shlex
 from collections.abc import Mapping, MutableMapping
 
 from scripts.local.clients import DUMMY_KEY
-from scripts.local.identity import Pool
-from scripts.local.sign_in import NAMES
+from scripts.local.identity import PEOPLE, Pool
 from scripts.local.template import Deployment, Template
 
 ENVIRONMENT = "dev"
@@ -37,7 +36,7 @@ def local_variables(template: Template, deployment: Deployment, pool: Pool, endp
         "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
         "AWS_ENDPOINT_URL_S3": endpoint,
         "WORKER_FUNCTION": "",  # a thread of the gateway does its work
-        "LOCAL_SIGN_IN": ",".join(NAMES),
+        "LOCAL_SIGN_IN": ",".join(person.username for person in PEOPLE),
         "AWS_ACCESS_KEY_ID": DUMMY_KEY,
         "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
         "AWS_REGION": deployment.region,

@@ -13,6 +13,7 @@ import pytest
 
 from scripts.building.artifacts import Architecture, Artifact, Artifacts
 from scripts.building.build import built
+from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.local.folder import PROJECT
 from scripts.local.template import Template
 from tests.support.artifact_process import Run, start
@@ -24,6 +25,8 @@ from tests.template.emulator import running_emulator
 ROUTES = {route.function: (route.method, route.path) for route in Template.load().routes()}
 FUNCTIONS = sorted(Template.load().resources("AWS::Serverless::Function"))
 LAYERS = {"DependenciesLayer": "core.txt", "NumericsLayer": "numerics.txt"}
+"""Those of packages; the page's layer has files."""
+
 ARCHITECTURES: tuple[Architecture, ...] = ("x86_64", "arm64")
 UNZIPPED_LIMIT = 250 * 1024 * 1024
 """Bytes of a function and its layers together (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
@@ -77,10 +80,10 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_dry_run_shows_the_change_set_and_uploads_one_code_and_two_layers(upload: Upload) -> None:
+def test_a_dry_run_shows_the_change_set_and_uploads_one_code_and_three_layers(upload: Upload) -> None:
     assert "That is the change set; nothing was deployed." in upload.said
     assert re.search(r"\+ Add +ReportsTable +AWS::DynamoDB::Table", upload.said)
-    assert len(upload.archives) == 1 + len(LAYERS)
+    assert len(upload.archives) == 1 + len(LAYERS) + 1
 
 
 def test_every_function_is_built(functions: dict[str, Artifact]) -> None:
@@ -102,7 +105,8 @@ def test_a_cold_start_compiles_nothing(imported: dict[str, Run], function: str) 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_numpy_is_where_it_is_used(functions: dict[str, Artifact], imported: dict[str, Run], function: str) -> None:
     layers = [layer.name for layer in functions[function].layers]
-    assert layers in (["DependenciesLayer"], ["DependenciesLayer", "NumericsLayer"])
+    assert layers[0] == "DependenciesLayer"
+    assert layers[1:] in ([], ["NumericsLayer"], ["DocumentationLayer"])
     assert imported[function].has_numpy == ("NumericsLayer" in layers)
 
 
@@ -171,6 +175,15 @@ def test_every_locked_package_has_hashes_and_comes_as_a_wheel(layer: str) -> Non
         "--only-binary :all:",
         f"-r ../../requirements/{LAYERS[layer]}",
     ]
+
+
+def test_the_pages_layer_has_swagger_ui_and_nothing_else(artifacts: Artifacts) -> None:
+    found = files(artifacts.folder / "DocumentationLayer" / "python")
+    here = files(ensure_swagger_ui() / "swagger_ui")
+    packed = {name.removeprefix("swagger_ui/"): digest for name, digest in without_bytecode(found).items()}
+    assert packed.pop("requirements.txt")
+    assert packed == without_bytecode(here)
+    assert len([name for name in packed if name.endswith(".gz")]) == 3
 
 
 def test_compiled_modules_are_for_the_processor_and_the_system(artifacts: Artifacts) -> None:
