@@ -87,7 +87,7 @@ class Tour:
 
     def leave(self) -> None:
         """Removes what tours have made, one that was broken off included."""
-        for report in list(self.client.reports.iterate(limit=100)):
+        for report in list(self.client.reports.iterate()):
             if report.title.startswith(TITLE):
                 self.delete_report(report.id)
         versions = self.client.embeddings.models().models

@@ -130,7 +130,7 @@ class _Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def account(state: str, **members: object) -> httpx.Response:
-    return ok({"state": state, "url": None, "expires_at": None, "bytes": None, **members})
+    return ok({"state": state, "url": None, "expires_at": None, "bytes": None, "error": None, **members})
 
 
 class TestAccountExport:
@@ -151,6 +151,11 @@ class TestAccountExport:
         with pytest.raises(TaskFailed, match=state):
             surface.run(lambda client: client.user.save_export(tmp_path / "me.zip"))
         assert list(tmp_path.iterdir()) == []
+
+    def test_why_it_failed(self, surface: Surface, world: World) -> None:
+        world.says(account("failed", error="The worker ended."))
+        with pytest.raises(TaskFailed, match=r"the export is failed: The worker ended\."):
+            surface.run(lambda client: client.user.wait_for_export())
 
     def test_done_without_an_address(self, surface: Surface, world: World, tmp_path: Path) -> None:
         world.says(account("done"))

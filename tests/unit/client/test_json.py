@@ -77,6 +77,13 @@ class TestPaths:
         surface.run(lambda client: client.embeddings.get("a/b?c %ü", model_version="m+1", include_vectors=False))
         assert world.paths == ["GET /embeddings/a%2Fb%3Fc%20%25%C3%BC?model_version=m%2B1&include_vectors=false"]
 
+    @pytest.mark.parametrize("product_id", ["", ".", ".."])
+    def test_an_id_that_would_lead_elsewhere_is_not_sent(self, surface: Surface, world: World, product_id: str) -> None:
+        """`/reports/r1/favorites/..` is the report itself, and this is a DELETE."""
+        with pytest.raises(NotSendable, match="product_id cannot be"):
+            surface.run(lambda client: client.reports.remove_favorite("r1", product_id))
+        assert world.requests == []
+
 
 class TestDumps:
     def test_a_text_that_looks_like_a_number_stays_one(self) -> None:

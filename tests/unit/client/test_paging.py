@@ -34,7 +34,7 @@ def test_every_embedding(surface: Surface, world: World) -> None:
     world.says(of_embeddings("a", cursor="c+/="), of_embeddings("b"))
     found = surface.run(lambda client: client.embeddings.iterate(model_version="m:1/a", include_vectors=True))
     assert [each.product_id for each in found] == ["a", "b"]
-    assert world.paths[1] == "GET /embeddings?model_version=m%3A1%2Fa&cursor=c%2B%2F%3D&include_vectors=true"
+    assert world.paths[1] == "GET /embeddings?model_version=m%3A1%2Fa&limit=100&cursor=c%2B%2F%3D&include_vectors=true"
 
 
 @pytest.mark.parametrize(

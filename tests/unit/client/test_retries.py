@@ -15,6 +15,7 @@ from k9_api import (
     InvalidRequest,
     K9Error,
     NotFound,
+    NotSendable,
     OutcomeUnknown,
     PreconditionFailed,
     RetryPolicy,
@@ -114,6 +115,13 @@ def test_a_key_is_one_that_nobody_guesses() -> None:
     keys = {Runtime().new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) == 36 and key.isascii() for key in keys)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, "a\nb"], ids=repr)
+def test_a_key_that_the_api_does_not_take_is_not_sent(surface: Surface, world: World, key: str) -> None:
+    with pytest.raises(NotSendable, match="idempotency_key"):
+        surface.run(lambda client: client.reports.create("T", idempotency_key=key))
+    assert world.requests == []
 
 
 def test_a_read_has_no_key(surface: Surface, world: World) -> None:

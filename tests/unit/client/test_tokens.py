@@ -76,6 +76,14 @@ def test_without_a_token_nothing_is_sent(surface: Surface, world: World, token: 
     assert world.requests == []
 
 
+@pytest.mark.parametrize("token", ["tökén", "a\x00b"], ids=repr)
+def test_what_no_header_can_hold_is_no_token(surface: Surface, world: World, token: str) -> None:
+    with pytest.raises(TokenError, match="no header can hold") as caught:
+        surface.run(get, token=token)
+    assert token not in str(caught.value)
+    assert world.requests == []
+
+
 def test_an_open_route_sends_none(surface: Surface, world: World) -> None:
     world.says(ok({"status": "ok", "version": "0.1.0"}))
     assert surface.run(lambda client: client.health(), token=None).version == "0.1.0"

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ class World:
     takes: float = 0.0
     """Seconds until each answer."""
 
+    keys: Iterator[str] = field(default_factory=lambda: (f"key-{number}" for number in count(1)))
+
     def says(self, *answers: Answer) -> None:
         self.answers.extend(answers)
 
@@ -50,14 +53,13 @@ class World:
     @property
     def runtime(self) -> Runtime:
         """Pauses are drawn at their longest, and keys count up."""
-        keys = iter(f"key-{number}" for number in range(1, 1000))
         return Runtime(
             clock=lambda: self.time,
             now=lambda: self.time,
             sleep=self._sleep,
             sleep_async=self._sleep_async,
             jitter=lambda least, most: most,
-            new_key=lambda: next(keys),
+            new_key=lambda: next(self.keys),
         )
 
     @property

@@ -1,7 +1,8 @@
 """The API as plans see it: a call becomes a request with its headers, is sent until it is answered, and is read."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import BinaryIO, Final, Protocol
 from urllib.parse import quote, urlencode
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlencode
 from .attempts import attempt
 from .decoding import M, decode
 from .effects import Form, HttpRequest, HttpResponse, Plan, authorize, download, exchange
-from .errors import K9Error, NotFound
+from .errors import K9Error, NotFound, NotSendable
 from .json_text import ParseFloat, dumps, loads
 from .operations import Operation
 from .problems import problem_of
@@ -17,6 +18,7 @@ from .retries import Repeat, RetryPolicy, is_certain
 from .runtime import Runtime
 from .version import VERSION
 
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 USER_AGENT = f"k9-api-client/{VERSION}"
 
 
@@ -102,7 +104,7 @@ class Api:
         def once(within: float) -> Plan[HttpResponse]:
             file.seek(0)
             file.truncate()
-            return _succeeded((yield from download(HttpRequest("GET", url, within=within), file)))
+            return _succeeded((yield from download(HttpRequest("GET", url), within, file)))
 
         return attempt(once, Repeat.SAFE, self.policy, self.runtime)
 
@@ -110,7 +112,7 @@ class Api:
         """A presigned POST. It puts the same bytes in the same place, however often it is sent."""
 
         def once(within: float) -> Plan[HttpResponse]:
-            return _succeeded((yield from exchange(HttpRequest("POST", url, form=form, within=within))))
+            return _succeeded((yield from exchange(HttpRequest("POST", url, form=form), within)))
 
         return attempt(once, Repeat.SAFE, self.policy, self.runtime)
 
@@ -120,27 +122,27 @@ class Api:
             headers["If-Match"] = f'"{_version(call.if_match)}"'
         key = None
         if call.operation.repeat is Repeat.KEYED:
-            key = headers["Idempotency-Key"] = call.idempotency_key or self.runtime.new_key()
+            key = headers["Idempotency-Key"] = _usable(call.idempotency_key) or self.runtime.new_key()
         content = call.body if call.body is None or isinstance(call.body, bytes) else dumps(set_members(call.body))
         if content is not None:
             headers["Content-Type"] = "application/json"
         return key, HttpRequest(call.operation.method, self._url(call), headers, content)
 
     def _url(self, call: Call) -> str:
-        path = call.operation.path.format_map({name: quote(value, safe="") for name, value in call.path.items()})
+        path = call.operation.path.format_map({name: _segment(name, value) for name, value in call.path.items()})
         query = urlencode({name: _text(value) for name, value in call.query.items() if value is not None})
         return f"{self.base_url}{path}{'?' if query else ''}{query}"
 
     def _send(self, request: HttpRequest, within: float, *, is_open: bool) -> Plan[HttpResponse]:
         """One try; after a 401 another, if there is another token: the API did nothing for the first."""
         if is_open:
-            return _succeeded((yield from exchange(_with(request, within, None))))
+            return _succeeded((yield from exchange(request, within)))
         token = yield from authorize()
-        response = yield from exchange(_with(request, within, token))
+        response = yield from exchange(_with(request, token), within)
         if response.status == 401:
             renewed = yield from authorize(token)
             if renewed != token:
-                response = yield from exchange(_with(request, within, renewed))
+                response = yield from exchange(_with(request, renewed), within)
         return _succeeded(response)
 
 
@@ -153,9 +155,8 @@ def given(**members: object) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _with(request: HttpRequest, within: float, token: str | None) -> HttpRequest:
-    bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return HttpRequest(request.method, request.url, {**request.headers, **bearer}, request.content, within=within)
+def _with(request: HttpRequest, token: str) -> HttpRequest:
+    return replace(request, headers={**request.headers, "Authorization": f"Bearer {token}"})
 
 
 def _succeeded(response: HttpResponse) -> HttpResponse:
@@ -163,6 +164,19 @@ def _succeeded(response: HttpResponse) -> HttpResponse:
     if problem is not None:
         raise problem
     return response
+
+
+def _segment(name: str, value: str) -> str:
+    """One segment of a path. Raises NotSendable for what would lead to another place (RFC 3986, section 5.2.4)."""
+    if value in ("", ".", ".."):
+        raise NotSendable(f"{name} cannot be {value!r}, which no path can hold")
+    return quote(value, safe="")
+
+
+def _usable(key: str | None) -> str | None:
+    if key is not None and not _KEY.fullmatch(key):
+        raise NotSendable("idempotency_key must be 1 to 255 printable ASCII characters without spaces")
+    return key
 
 
 def _version(if_match: int | Versioned) -> int:

@@ -1,7 +1,6 @@
 """The one loop that sends a request until it is answered, or until its policy says that this is enough."""
 
 from collections.abc import Callable
-from itertools import count
 
 from .effects import Plan, T, sleep
 from .errors import K9Error
@@ -20,7 +19,9 @@ def attempt(
     Raises the K9Error of the last try, which then has the number of tries and the request's idempotency key.
     """
     started = runtime.clock()
-    for number in count(1):
+    number = 0
+    while True:
+        number += 1
         left = policy.deadline - (runtime.clock() - started)
         try:
             return (yield from send(max(left, _LEAST_WAIT)))
@@ -31,4 +32,3 @@ def attempt(
             if is_over or not may_repeat(error, repeat):
                 raise
         yield from sleep(pause)
-    raise AssertionError("counting has no end")

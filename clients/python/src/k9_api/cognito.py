@@ -104,7 +104,7 @@ class CognitoTokens:
         content = dumps({"AuthFlow": "REFRESH_TOKEN_AUTH", "ClientId": self._client_id, "AuthParameters": parameters})
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": _TARGET}
         asked_at = self._runtime.now()
-        response = yield from exchange(HttpRequest("POST", self._url, headers, content, within=within))
+        response = yield from exchange(HttpRequest("POST", self._url, headers, content), within)
         result = _result(response)
         token = result.get(_NAMES[self._use])
         if not isinstance(token, str):

@@ -58,8 +58,8 @@ class Driver:
 
     def _perform(self, effect: Effect) -> HttpResponse | str | None:
         match effect:
-            case Exchange(request):
-                return self._exchange(request)
+            case Exchange():
+                return self._exchange(effect)
             case Download():
                 return self._download(effect)
             case Authorize(rejected):
@@ -68,14 +68,14 @@ class Driver:
                 self._runtime.sleep(seconds)
                 return None
 
-    def _exchange(self, request: HttpRequest) -> HttpResponse:
-        with _failures_told(request):
-            response = self.http.send(_to_httpx(self.http, request))
+    def _exchange(self, effect: Exchange) -> HttpResponse:
+        with _failures_told(effect.request):
+            response = self.http.send(_to_httpx(self.http, effect))
         return HttpResponse(response.status_code, response.headers, response.content)
 
     def _download(self, effect: Download) -> HttpResponse:
         with _failures_told(effect.request):
-            response = self.http.send(_to_httpx(self.http, effect.request), stream=True)
+            response = self.http.send(_to_httpx(self.http, effect), stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     return HttpResponse(response.status_code, response.headers, response.read())
@@ -126,8 +126,8 @@ class AsyncDriver:
 
     async def _perform(self, effect: Effect) -> HttpResponse | str | None:
         match effect:
-            case Exchange(request):
-                return await self._exchange(request)
+            case Exchange():
+                return await self._exchange(effect)
             case Download():
                 return await self._download(effect)
             case Authorize(rejected):
@@ -136,14 +136,14 @@ class AsyncDriver:
                 await self._runtime.sleep_async(seconds)
                 return None
 
-    async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        with _failures_told(request):
-            response = await self.http.send(_to_httpx(self.http, request))
+    async def _exchange(self, effect: Exchange) -> HttpResponse:
+        with _failures_told(effect.request):
+            response = await self.http.send(_to_httpx(self.http, effect))
         return HttpResponse(response.status_code, response.headers, response.content)
 
     async def _download(self, effect: Download) -> HttpResponse:
         with _failures_told(effect.request):
-            response = await self.http.send(_to_httpx(self.http, effect.request), stream=True)
+            response = await self.http.send(_to_httpx(self.http, effect), stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     return HttpResponse(response.status_code, response.headers, await response.aread())
@@ -159,8 +159,8 @@ def _advance(plan: Any, outcome: _Outcome) -> Any:
     return plan.throw(outcome) if isinstance(outcome, K9Error) else plan.send(outcome)
 
 
-def _to_httpx(http: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
-    form = request.form
+def _to_httpx(http: httpx.Client | httpx.AsyncClient, effect: Exchange | Download) -> httpx.Request:
+    request, form = effect.request, effect.request.form
     return http.build_request(
         request.method,
         request.url,
@@ -168,13 +168,11 @@ def _to_httpx(http: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> h
         content=request.content,
         data=None if form is None else form.fields,
         files=None if form is None else {"file": (form.file_name, form.content, form.media_type)},
-        timeout=_bounded(http.timeout, request.within),
+        timeout=_bounded(http.timeout, effect.within),
     )
 
 
-def _bounded(timeout: httpx.Timeout, within: float | None) -> httpx.Timeout:
-    if within is None:
-        return timeout
+def _bounded(timeout: httpx.Timeout, within: float) -> httpx.Timeout:
     bounds = {step: min(within, seconds or within) for step, seconds in timeout.as_dict().items()}
     return httpx.Timeout(**bounds)
 

@@ -21,14 +21,11 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """`within` bounds the wait for each step of it, in seconds."""
-
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content: bytes | None = field(default=None, repr=False)
     form: Form | None = field(default=None, repr=False)
-    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,13 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Send the request; the driver answers with an HttpResponse, or raises TransportError in the plan."""
+    """Send the request; the driver answers with an HttpResponse, or raises TransportError in the plan.
+
+    `within` bounds the wait for each step, as to connect or for the next bytes, in seconds.
+    """
 
     request: HttpRequest
+    within: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Download:
     """Send the request and write the content of a 200 to the file as it comes; else as Exchange."""
 
     request: HttpRequest
+    within: float
     file: BinaryIO
 
 
@@ -85,13 +87,13 @@ Flow = Generator[Effect | Item[T], Any, None]
 """A plan that yields items on its way."""
 
 
-def exchange(request: HttpRequest) -> Plan[HttpResponse]:
-    response: HttpResponse = yield Exchange(request)
+def exchange(request: HttpRequest, within: float) -> Plan[HttpResponse]:
+    response: HttpResponse = yield Exchange(request, within)
     return response
 
 
-def download(request: HttpRequest, file: BinaryIO) -> Plan[HttpResponse]:
-    response: HttpResponse = yield Download(request, file)
+def download(request: HttpRequest, within: float, file: BinaryIO) -> Plan[HttpResponse]:
+    response: HttpResponse = yield Download(request, within, file)
     return response
 
 

@@ -5,8 +5,9 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 from urllib.parse import unquote
 
 from .api import Api
@@ -23,10 +24,9 @@ def file_in_memory(api: Api, response: HttpResponse) -> Plan[ExportedFile]:
     link = link_of(api, response)
     if link is None:
         return ExportedFile(file_name(response), media_type(response), response.content)
-    with tempfile.TemporaryFile() as file:
-        downloaded = yield from fetch(api, link.url, link.bytes, cast(BinaryIO, file))
-        file.seek(0)
-        return ExportedFile(link.file_name, media_type(downloaded), file.read())
+    file = BytesIO()
+    downloaded = yield from fetch(api, link.url, link.bytes, file)
+    return ExportedFile(link.file_name, media_type(downloaded), file.getvalue())
 
 
 def file_on_disk(api: Api, response: HttpResponse, path: Path) -> Plan[None]:
@@ -50,7 +50,10 @@ def fetch(api: Api, url: str, expected: int | None, file: BinaryIO) -> Plan[Http
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` once all is written; nothing is left of it where that fails."""
+    """A file that takes the place of `path` once all is written; nothing is left of it where that fails.
+
+    Its owner alone may read it, as `tempfile.mkstemp` makes it: what is in it is the user's.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w+b") as file:

@@ -6,6 +6,9 @@ from typing import Protocol, TypeVar
 from .effects import Flow, Item, Plan, T
 from .errors import UnexpectedAnswer
 
+MAX_PAGE = 100
+"""How many items a page may be asked for: fewest requests for a whole list. Large items make it shorter."""
+
 
 class Page(Protocol):
     """A page of any list."""

@@ -29,16 +29,16 @@ AsyncToken = Token | Callable[[], Awaitable[str]] | AsyncTokenSource
 def current_token(token: Token | None, rejected: str | None) -> str:
     """Raises TokenError where there is none, and what the source raises."""
     if isinstance(token, TokenSource):
-        return token.token(rejected)
+        return _stated(token.token(rejected))
     return _stated(token if token is None or isinstance(token, str) else token())
 
 
 async def current_token_async(token: AsyncToken | None, rejected: str | None) -> str:
     """As `current_token`. A source that only blocks does so in a thread; a plain callable is called as it is."""
     if isinstance(token, AsyncTokenSource):
-        return await token.token_async(rejected)
+        return _stated(await token.token_async(rejected))
     if isinstance(token, TokenSource):
-        return await asyncio.to_thread(token.token, rejected)
+        return _stated(await asyncio.to_thread(token.token, rejected))
     if token is None or isinstance(token, str):
         return _stated(token)
     given = token()
@@ -51,4 +51,6 @@ def _stated(token: str | None) -> str:
     bare = " ".join(words[1:] if words and words[0].lower() == "bearer" else words)
     if not bare:
         raise TokenError("No token was given, and this route needs one: Client(base_url, token=...).")
+    if not (bare.isascii() and bare.isprintable()):
+        raise TokenError("The token has characters that no header can hold. (It is not shown.)")
     return bare

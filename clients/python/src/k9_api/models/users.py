@@ -32,16 +32,35 @@ class AvatarUpload:
 
 @dataclass(frozen=True, slots=True)
 class ErasureState:
-    """How the erasure of all the caller's data stands: absent, queued, running, waiting or done."""
+    """How the erasure of the caller's account stands: `state` is absent, queued, running, waiting or done.
+
+    It waits for `final_pass_at`, when no token that was given before the request is good any more; the counts are at
+    least what was erased.
+    """
 
     state: str
+    requested_at: str | None = None
+    final_pass_at: str | None = None
+    finished_at: str | None = None
+    reports: int = 0
+    embeddings: int = 0
+    objects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AccountExport:
-    """How the export of the caller's data stands: absent, queued, running, done (with a `url`) or failed."""
+    """How the copy of the caller's account stands: `state` is absent, queued, running, done or failed.
+
+    `url` is good until `expires_at`, and given anew by `export_state`; the file is kept until `kept_until`.
+    """
 
     state: str
-    url: str | None
-    expires_at: str | None
-    bytes: int | None
+    requested_at: str | None = None
+    finished_at: str | None = None
+    kept_until: str | None = None
+    reports: int = 0
+    embeddings: int = 0
+    bytes: int | None = None
+    url: str | None = None
+    expires_at: str | None = None
+    error: str | None = None

@@ -30,7 +30,7 @@ from ..operations import (
     STORE_EMBEDDINGS,
     UPDATE_PRODUCT,
 )
-from ..paging import walk
+from ..paging import MAX_PAGE, walk
 from ..splitting import item_members
 from ..surface import AsyncGroup, Group, SyncGroup, iteration, operation
 from .searching import search_body
@@ -115,7 +115,7 @@ class EmbeddingMethods(Group):
         *,
         model_version: str,
         catalogue: Catalogue | None = None,
-        limit: int | None = None,
+        limit: int = MAX_PAGE,
         include_vectors: bool | None = None,
     ) -> Flow[EmbeddingList]:
         """Every page, newest change first."""
@@ -129,7 +129,7 @@ class EmbeddingMethods(Group):
         *,
         model_version: str,
         catalogue: Catalogue | None = None,
-        limit: int | None = None,
+        limit: int = MAX_PAGE,
         include_vectors: bool | None = None,
     ) -> Flow[Embedding]:
         """Every embedding, newest change first; `limit` is how many one request asks for."""

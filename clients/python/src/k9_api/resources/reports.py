@@ -25,7 +25,7 @@ from ..operations import (
     SEARCH_REPORT,
     UPDATE_REPORT,
 )
-from ..paging import walk
+from ..paging import MAX_PAGE, walk
 from ..surface import AsyncGroup, Group, SyncGroup, iteration, operation
 from .searching import search_body
 
@@ -58,12 +58,12 @@ class ReportMethods(Group):
         return self._page(limit, cursor, include_total)
 
     @iteration
-    def pages(self, *, limit: int | None = None) -> Flow[ReportList]:
+    def pages(self, *, limit: int = MAX_PAGE) -> Flow[ReportList]:
         """Every page, newest first."""
         return walk(lambda cursor: self._page(limit, cursor), lambda page: [page])
 
     @iteration
-    def iterate(self, *, limit: int | None = None) -> Flow[Report]:
+    def iterate(self, *, limit: int = MAX_PAGE) -> Flow[Report]:
         """Every report, newest first; `limit` is how many one request asks for."""
         return walk(lambda cursor: self._page(limit, cursor), lambda page: page.reports)
 

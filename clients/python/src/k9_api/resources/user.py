@@ -82,7 +82,7 @@ class UserMethods(Group):
 
     @operation
     def erase(self) -> Plan[ErasureState]:
-        """Has all that is the caller's erased, for good; `erasure` tells how it stands."""
+        """Has all that is the caller's erased, for good, or joins what is under way; `erasure` tells how it stands."""
         return self._api.fetch(ErasureState, Call(ERASE_USER))
 
     @operation
@@ -92,7 +92,7 @@ class UserMethods(Group):
 
     @operation
     def export(self) -> Plan[AccountExport]:
-        """Has all that is the caller's put into a file; `wait_for_export` and `save_export` go on from there."""
+        """Has a copy made of all that is the caller's, or joins the one under way; `save_export` waits for it."""
         return self._api.fetch(AccountExport, Call(REQUEST_EXPORT))
 
     @operation
@@ -133,7 +133,7 @@ class UserMethods(Group):
             "the export is done",
         )
         if export.state != "done":
-            raise TaskFailed(f"the export is {export.state}; ask for one with export()")
+            raise TaskFailed(f"the export is {export.state}: {export.error or 'ask for one with export'}")
         return export
 
 
