@@ -81,6 +81,7 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/batch": 20,
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
+        "GET /reports/{report_id}/export": 10,
         "GET /health": 5,
     }
     assert set(rates) <= set(STACK.operations)

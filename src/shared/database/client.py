@@ -41,7 +41,9 @@ def new_client(settings: Settings) -> DynamoDBClient:
 def new_s3_client(settings: Settings) -> S3Client:
     """An S3 client in the same way; at a given endpoint a bucket is a folder of it, since it rarely is a host name."""
     style: dict[str, Any] = {"s3": {"addressing_style": "path"}} if settings.s3_endpoint else {}
-    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **style)
+    # Said aloud, since the SDK presigns by an older version otherwise, which newer regions and KMS refuse.
+    signed: dict[str, Any] = {"signature_version": "s3v4", **style}
+    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **signed)
     return made
 
 
