@@ -191,7 +191,19 @@ class Tour:
         route = "GET /reports/{report_id}/products/{product_id}"
         scored = self.call(route, f"{path}/products/{self.product('b')}?model_version={MODEL_VERSION}").expect(200)
         assert scored.json["score"] == hits[0]["score"]
+        self.export_report(path)
         self.call("PATCH /reports/{report_id}", path, {"reference": DOCUMENT}).expect(200)
+
+    def export_report(self, path: str) -> None:
+        """Every format's libraries are there, and its bytes come through the gateway as they are."""
+        route, query = "GET /reports/{report_id}/export", f"model_version={MODEL_VERSION}"
+        for file_format, start in (("zip", b"PK"), ("csv", b"\xef\xbb\xbf"), ("xlsx", b"PK"), ("pdf", b"%PDF-")):
+            file = self.call(route, f"{path}/export?format={file_format}&{query}").expect(200)
+            assert file.content.startswith(start)
+            assert file.headers["Content-Disposition"].startswith("attachment; ")
+        rows = self.call(route, f"{path}/export?format=csv&{query}").content.decode("utf-8-sig").splitlines()
+        assert rows[0].startswith("product_id,score")
+        assert [row.split(",")[0] for row in rows[1:]] == [self.product("b"), "b", "c %"]
 
     def delete_embeddings(self) -> None:
         wanted = {"model_version": MODEL_VERSION, "filter": {"price": {"$gte": 20}}}

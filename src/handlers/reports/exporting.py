@@ -92,7 +92,7 @@ def _read(product_ids: Sequence[str], owner: str, model_version: str) -> dict[st
     total = 0
     for start in range(0, len(product_ids), _AT_ONCE):
         batch = EmbeddingRepository.find_embeddings(product_ids[start : start + _AT_ONCE], owner, model_version)
-        total += sum(len(json_text.dumps(row.product)) for row in batch.values())
+        total += sum(len(json_text.dumps(row.product).encode("utf-8", "surrogatepass")) for row in batch.values())
         if total > MAX_METADATA_BYTES:
             reason = (
                 f"has products with more than {MAX_METADATA_BYTES} bytes of metadata; remove some of its favourites"
