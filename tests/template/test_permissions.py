@@ -39,7 +39,11 @@ GRANTS: dict[str, Grants] = {
     "PUT /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
     "DELETE /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
     "POST /reports/{report_id}/search": {REPORTS: {"GetItem"}, **SEARCHES},
-    "GET /reports/{report_id}/products/{product_id}": {REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
+    "GET /reports/{report_id}/products/{product_id}": {
+        REPORTS: {"GetItem"},
+        USERS: {"GetItem"},
+        EMBEDDINGS: {"GetItem"},
+    },
     "GET /reports/{report_id}/export": {
         REPORTS: {"GetItem"},
         USERS: {"GetItem"},
