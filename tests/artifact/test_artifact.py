@@ -6,8 +6,10 @@ Not among the tests that run by default: the build takes SAM (.venv-deploy) and 
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,6 +18,7 @@ from scripts.building.build import built
 from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.local.folder import PROJECT
 from scripts.local.template import Template
+from shared.models.report_export import ExportFormat
 from tests.support.artifact_process import Run, start
 from tests.support.artifact_scene import Scene, running_scene
 from tests.support.cases import CASES
@@ -24,12 +27,22 @@ from tests.template.emulator import running_emulator
 
 ROUTES = {route.function: (route.method, route.path) for route in Template.load().routes()}
 FUNCTIONS = sorted(Template.load().resources("AWS::Serverless::Function"))
-LAYERS = {"DependenciesLayer": "core.txt", "NumericsLayer": "numerics.txt"}
+LAYERS = {"DependenciesLayer": "core.txt", "NumericsLayer": "numerics.txt", "ExportLayer": "export.txt"}
 """Those of packages; the page's layer has files."""
+
+LAYERS_OF = {
+    "ExportReportFunction": ["DependenciesLayer", "NumericsLayer", "ExportLayer"],
+    "GetPageFunction": ["DependenciesLayer", "DocumentationLayer"],
+    "GetAssetFunction": ["DependenciesLayer", "DocumentationLayer"],
+}
+"""Of the functions that have others than the first, or the first two."""
 
 ARCHITECTURES: tuple[Architecture, ...] = ("x86_64", "arm64")
 UNZIPPED_LIMIT = 250 * 1024 * 1024
 """Bytes of a function and its layers together (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+EXPORT_LAYER_LIMIT = 60 * 1024 * 1024
+"""Bytes unpacked: what one function alone has to load."""
 
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 LAMBDAS_GLIBC = (2, 34)
@@ -80,7 +93,7 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_dry_run_shows_the_change_set_and_uploads_one_code_and_three_layers(upload: Upload) -> None:
+def test_a_dry_run_shows_the_change_set_and_uploads_one_code_and_each_layer(upload: Upload) -> None:
     assert "That is the change set; nothing was deployed." in upload.said
     assert re.search(r"\+ Add +ReportsTable +AWS::DynamoDB::Table", upload.said)
     assert len(upload.archives) == 1 + len(LAYERS) + 1
@@ -105,9 +118,30 @@ def test_a_cold_start_compiles_nothing(imported: dict[str, Run], function: str) 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_numpy_is_where_it_is_used(functions: dict[str, Artifact], imported: dict[str, Run], function: str) -> None:
     layers = [layer.name for layer in functions[function].layers]
-    assert layers[0] == "DependenciesLayer"
-    assert layers[1:] in ([], ["NumericsLayer"], ["DocumentationLayer"])
+    usual = (["DependenciesLayer"], ["DependenciesLayer", "NumericsLayer"])
+    assert layers in ([LAYERS_OF[function]] if function in LAYERS_OF else usual)
     assert imported[function].has_numpy == ("NumericsLayer" in layers)
+
+
+@pytest.mark.parametrize("file_format", get_args(ExportFormat))
+def test_every_format_can_be_exported(functions: dict[str, Artifact], scene: Scene, file_format: str) -> None:
+    """Each imports its libraries, and finds its fonts, only when it is asked for."""
+    case = CASES["GET", "/reports/{report_id}/export"]
+    event = scene.event(replace(case, query={**case.query, "format": file_format}), "user-of-exports")
+    run = start(functions["ExportReportFunction"], event, scene.variables)
+    assert (run.status, run.strange, run.uncompiled) == (200, (), ())
+
+
+def test_the_export_layer_has_the_fonts_and_their_licences(artifacts: Artifacts) -> None:
+    built_in = PROJECT / "infrastructure" / "export" / "k9_fonts"
+    layer = artifacts.folder / "ExportLayer"
+    assert files(layer / "python" / "k9_fonts") == files(built_in)
+    assert {path.name for path in built_in.glob("LICENSE-*")} == {
+        "LICENSE-DejaVu.txt",
+        "LICENSE-DroidSansFallback.txt",
+    }
+    assert size(built_in) < 6_000_000
+    assert size(layer) < EXPORT_LAYER_LIMIT
 
 
 @pytest.mark.parametrize("function", sorted(ROUTES))

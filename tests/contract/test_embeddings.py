@@ -669,6 +669,15 @@ class TestProducts:
         assert found == {f"p{number}": {"n": number} for number in range(115) if number != 7}
         assert embeddings.get_products(wanted, bob, MODEL) == {}
 
+    def test_whole_rows_are_as_each_is_read_alone(self, embeddings: EmbeddingRepository, alice: str, bob: str) -> None:
+        given = [embedding(alice, f"p{number}", product={"n": number}) for number in range(30)]
+        embeddings.store_embeddings(given)
+        embeddings.delete_embedding("p7", alice, MODEL)
+        found = embeddings.find_embeddings([*(f"p{number}" for number in range(30)), "never", "p1"], alice, MODEL)
+        alone = {f"p{n}": embeddings.get_embedding(f"p{n}", alice, MODEL) for n in range(30) if n != 7}
+        assert found == alone
+        assert embeddings.find_embeddings(list(found), bob, MODEL) == {}
+
     def test_none(self, embeddings: EmbeddingRepository, manager: DatabaseManager, alice: str) -> None:
         with requests_sent(manager) as sent:
             assert embeddings.get_products([], alice, MODEL) == {}

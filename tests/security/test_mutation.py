@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import FunctionType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -35,7 +36,7 @@ from handlers.embeddings import (
     store_embeddings,
     update_product,
 )
-from handlers.reports import score_product, search_report
+from handlers.reports import export_report, score_product, search_report
 from shared.auth import Caller
 from shared.database import (
     DatabaseManager,
@@ -420,6 +421,10 @@ def a_deleted_product_is_no_metadata(world: World) -> bool:
     return world.embeddings.get_products([PRODUCT], deleted(world), MODEL) == {}
 
 
+def a_deleted_product_is_not_found(world: World) -> bool:
+    return world.embeddings.find_embeddings([PRODUCT], deleted(world), MODEL) == {}
+
+
 def a_deleted_product_is_not_changed(world: World) -> bool:
     owner = deleted(world)
     return unchanged_and_missing(world, lambda: world.embeddings.update_product(PRODUCT, owner, MODEL, {"x": 1}))
@@ -683,6 +688,19 @@ def a_deleted_product_is_no_neighbour(world: World) -> bool:
     return answer.status == 200 and answer.json()["neighbors"] == []
 
 
+def a_download_lies_under_its_owner(world: World) -> bool:
+    """An owner with a slash has no part in the folder of one whose name it begins with."""
+    return [objects.export_prefix(owner) for owner in ("a", "a/b")] == ["exports/a/", "exports/a%2Fb/"]
+
+
+def a_large_export_lies_under_its_owner(world: World) -> bool:
+    owner = world.someone()
+    embed(owner)
+    with patch.object(export_report, "EXPORT_INLINE_BYTES", 1):
+        answer = CASES["GET", "/reports/{report_id}/export"].send(world.api(owner), world.report(owner).id)
+    return answer.status == 200 and any(key.startswith(f"exports/{owner}/") for key in every_object())
+
+
 def raises_any(call: Callable[[], object]) -> bool:
     try:
         call()
@@ -769,6 +787,7 @@ ROUTES: list[tuple[Any, str, str, str]] = [
     (search_embeddings, "body", "POST", "/embeddings/search"),
     (score_product, "query", "GET", "/reports/{report_id}/products/{product_id}"),
     (search_report, "body", "POST", "/reports/{report_id}/search"),
+    (export_report, "query", "GET", "/reports/{report_id}/export"),
 ]
 WRITING = ROUTES[:6]
 
@@ -897,6 +916,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     (Source(writes, "is_live", '"deleted_at" not in row', "True"), a_deleted_product_is_not_deleted_again),
     (in_repository("get_embedding", "not writes.is_live(row)", "False"), a_deleted_product_cannot_be_read),
     (in_repository("get_products", " if writes.is_live(row)", ""), a_deleted_product_is_no_metadata),
+    (in_repository("_find_batch", " if writes.is_live(row)", ""), a_deleted_product_is_not_found),
     (in_repository("_read_page", "condition=conditions.live()", "condition=None"), a_deleted_product_is_not_listed),
     (
         in_repository("get_embeddings_by_model", "condition=conditions.live()", "condition=None"),
@@ -980,8 +1000,14 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     ),
     (Source(matrix.MatrixStore, "_id_table", "self.ids_key(matrix.folder)", '"ids"'), a_matrix_is_ones_own),
     (
-        Source(objects, "object_prefix", "{quote(owner, safe='')}", "owner"),
+        Source(objects, "object_prefix", '"similarity", owner', '"similarity", "owner"'),
         a_search_from_a_snapshot_finds_ones_own,
+    ),
+    (Source(objects, "export_prefix", '"exports", owner', '"exports", "owner"'), a_download_lies_under_its_owner),
+    (Source(objects, "_prefix", 'quote(part, safe="")', "part"), a_download_lies_under_its_owner),
+    (
+        Source(export_report, "handler", "default_objects(), caller.user_id", 'default_objects(), "shared"'),
+        a_large_export_lies_under_its_owner,
     ),
     (
         Source(get_neighbors, "handler", "if product_id not in products:", "if False:"),

@@ -204,7 +204,7 @@ class TestForeignRows:
                 embed(other)
                 embed(other, NEW_PRODUCT)
                 build_matrix(other)
-            insert(ALICE)
+            insert(ALICE, title="Mine", author="Alice", favorites={PRODUCT, "favorite"})
             if has_products:
                 embed(ALICE, "mine", [1.0, 1.0], {"price": 7})
             with recorded(manager, default_objects()) as calls:

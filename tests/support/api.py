@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -36,15 +37,21 @@ class Answer:
         return dict(self.raw["headers"])
 
     @property
+    def content(self) -> bytes:
+        """The body as a client gets it."""
+        body = str(self.raw["body"])
+        return b64decode(body, validate=True) if self.raw["isBase64Encoded"] else body.encode()
+
+    @property
     def text(self) -> str:
-        return str(self.raw["body"])
+        return self.content.decode("utf-8", "backslashreplace")
 
     def json(self) -> Any:
         return json.loads(self.text)
 
     def without_request_id(self) -> str:
         """Everything the client sees but the one thing that always differs."""
-        return json.dumps(self.raw, sort_keys=True).replace(self.headers["X-Request-Id"], "-")
+        return json.dumps({**self.raw, "body": self.text}, sort_keys=True).replace(self.headers["X-Request-Id"], "-")
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,11 @@ class Case:
 
 
 _OF_REPORTS_AND_EMBEDDINGS = frozenset(
-    {("POST", "/reports/{report_id}/search"), ("GET", "/reports/{report_id}/products/{product_id}")}
+    {
+        ("POST", "/reports/{report_id}/search"),
+        ("GET", "/reports/{report_id}/products/{product_id}"),
+        ("GET", "/reports/{report_id}/export"),
+    }
 )
 _OF_MODEL = {"model_version": MODEL}
 _NEW = {"product_id": NEW_PRODUCT, "model_version": MODEL, "embedding_vector": [0.25, -1.0], "product": {"price": 2.5}}
@@ -131,6 +135,7 @@ _ALL = [
     Case("DELETE", "/reports/{report_id}/favorites/{product_id}", writes=True),
     Case("POST", "/reports/{report_id}/search", body={**_OF_MODEL, "filter": {"price": {"$gt": 0}}}),
     Case("GET", "/reports/{report_id}/products/{product_id}", query=_OF_MODEL),
+    Case("GET", "/reports/{report_id}/export", query={"format": "csv", **_OF_MODEL}),
     Case("POST", "/embeddings", 201, _NEW, writes=True),
     Case("POST", "/embeddings/batch", body={"items": [_NEW]}, writes=True),
     Case("GET", "/embeddings", query=_OF_MODEL),

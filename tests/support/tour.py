@@ -203,7 +203,19 @@ class Tour:
         assert favorites == [(self.product("b"), True), (self.product("c/d"), False)]
         scored = reports.score(self.report, self.product("b"), model_version=MODEL_VERSION)
         assert scored.score == hits[0].score
+        self.export_report(f"/reports/{self.report}")
         reports.update(self.report, reference=DOCUMENT)
+
+    def export_report(self, path: str) -> None:
+        """Every format's libraries are there, and its bytes come through the gateway as they are."""
+        route, query = "GET /reports/{report_id}/export", f"model_version={MODEL_VERSION}"
+        for file_format, start in (("zip", b"PK"), ("csv", b"\xef\xbb\xbf"), ("xlsx", b"PK"), ("pdf", b"%PDF-")):
+            file = self.call(route, f"{path}/export?format={file_format}&{query}").expect(200)
+            assert file.content.startswith(start)
+            assert file.headers["Content-Disposition"].startswith("attachment; ")
+        rows = self.call(route, f"{path}/export?format=csv&{query}").content.decode("utf-8-sig").splitlines()
+        assert rows[0].startswith("product_id,score")
+        assert [row.split(",")[0] for row in rows[1:]] == [self.product("b"), "b", "c %"]
 
     def delete_embeddings(self) -> None:
         embeddings, dear = self.client.embeddings, {"price": {"$gte": 20}}

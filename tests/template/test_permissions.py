@@ -16,6 +16,7 @@ USERS, REPORTS, EMBEDDINGS = (
 INDEX = f"{EMBEDDINGS}/index/ModelVersionIndex"
 BUCKET = "arn:aws:s3:::k9-similarity-dev-000000000000"
 OBJECTS = f"{BUCKET}/similarity/*"
+EXPORTS = f"{BUCKET}/exports/*"
 WORKER = "arn:aws:lambda:us-east-1:000000000000:function:k9-worker-dev:live"
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:000000000000:k9-worker-failures-dev"
 Grants = dict[str, set[str]]
@@ -38,7 +39,17 @@ GRANTS: dict[str, Grants] = {
     "PUT /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
     "DELETE /reports/{report_id}/favorites/{product_id}": {REPORTS: {"UpdateItem"}},
     "POST /reports/{report_id}/search": {REPORTS: {"GetItem"}, **SEARCHES},
-    "GET /reports/{report_id}/products/{product_id}": {REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
+    "GET /reports/{report_id}/products/{product_id}": {
+        REPORTS: {"GetItem"},
+        USERS: {"GetItem"},
+        EMBEDDINGS: {"GetItem"},
+    },
+    "GET /reports/{report_id}/export": {
+        REPORTS: {"GetItem"},
+        USERS: {"GetItem"},
+        EMBEDDINGS: {"BatchGetItem"},
+        EXPORTS: {"s3:GetObject", "s3:PutObject"},
+    },
     "POST /embeddings": DECLARES,
     "POST /embeddings/batch": DECLARES,
     "GET /embeddings": {USERS: {"GetItem"}, INDEX: {"Query"}},
@@ -161,6 +172,7 @@ def test_telemetry_goes_to_the_functions_log_group_and_to_x_ray_alone() -> None:
 
 def test_nothing_else_has_a_wildcard_and_nobody_may_scan() -> None:
     everywhere = [grant for function in FUNCTIONS for grant in grants(function).items()]
-    # Objects have no names that the template could know: below this prefix, each owner's own begin with the owner.
-    assert not any("*" in resource.removesuffix("/similarity/*") for resource, _ in everywhere)
+    # Objects have no names that the template could know: below these prefixes, each owner's own begin with the owner.
+    objects = ("/similarity/*", "/exports/*")
+    assert not any("*" in resource for resource, _ in everywhere if not resource.endswith(objects))
     assert not any("*" in action or action == "Scan" for _, actions in everywhere for action in actions)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scripts.local.template import Table, Template
+from shared.similarity.objects import export_prefix
 from tests.template.transformed import stack
 
 TEMPLATE = Template.load()
@@ -106,6 +107,19 @@ def test_nothing_else_is_a_table_or_a_bucket() -> None:
 def test_bucket_drops_unfinished_uploads() -> None:
     rules = resource("SimilarityBucket")["Properties"]["LifecycleConfiguration"]["Rules"]
     assert any("AbortIncompleteMultipartUpload" in rule and rule["Status"] == "Enabled" for rule in rules)
+
+
+def test_downloads_are_gone_after_a_day_with_all_their_versions() -> None:
+    rules = resource("SimilarityBucket")["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [rule for rule in rules if "ExpirationInDays" in rule] == [
+        {
+            "Id": "drop-exports",
+            "Status": "Enabled",
+            "Prefix": export_prefix("o").removesuffix("o/"),
+            "ExpirationInDays": 1,
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        }
+    ]
 
 
 def test_bucket_refuses_requests_without_tls() -> None:

@@ -86,6 +86,7 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/batch": 20,
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
+        "GET /reports/{report_id}/export": 10,
         "GET /health": 5,
         "GET /docs": 5,
         "GET /docs/{file}": 20,

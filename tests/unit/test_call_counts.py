@@ -134,6 +134,7 @@ SNAPSHOT = ["GetObject", "GetObject"]
 COLD: dict[Key, list[str]] = {
     ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem", "GetItem", *SNAPSHOT, "Query"],
     ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem", "GetItem"],
+    ("GET", "/reports/{report_id}/export"): ["GetItem", "GetItem", "BatchGetItem"],
     ("POST", "/embeddings"): ["GetItem", "UpdateItem"],
     ("POST", "/embeddings/batch"): ["GetItem", "UpdateItem"],
     ("GET", "/embeddings"): ["GetItem", "Query"],
@@ -153,6 +154,7 @@ WARM: dict[Key, list[str]] = {
     **COLD,
     ("POST", "/reports/{report_id}/search"): ["GetItem", "GetItem"],
     ("GET", "/reports/{report_id}/products/{product_id}"): ["GetItem", "GetItem", "GetItem"],
+    ("GET", "/reports/{report_id}/export"): ["GetItem", "BatchGetItem"],
     ("POST", "/embeddings"): ["UpdateItem"],
     ("POST", "/embeddings/batch"): ["UpdateItem"],
     ("GET", "/embeddings"): ["Query"],

@@ -60,7 +60,7 @@ class Batches:
         keys = wanted["Keys"]
         self.asked.append([key["product_id"]["S"] for key in keys])
         count = self.answered.pop(0) if self.answered else len(keys)
-        rows = [to_item({"product_id": key["product_id"]["S"], "product": {}}) for key in keys[:count]]
+        rows = [{**key, **to_item({"product": {}})} for key in keys[:count]]
         answer: dict[str, Any] = {"Responses": {"t": rows} if rows else {}}
         if keys[count:]:
             answer["UnprocessedKeys"] = {"t": {**wanted, "Keys": keys[count:]}}
@@ -90,6 +90,27 @@ class TestBatchReads:
         wanted = [f"p{number}" for number in range(101)]
         assert batches.repository().get_products(wanted, ALICE, MODEL).keys() == set(wanted)
         assert [len(asked) for asked in batches.asked] == [100, 1, 1]
+
+    def test_whole_rows_are_read_in_smaller_batches_side_by_side(self, pauses: list[float]) -> None:
+        batches = Batches()
+        wanted = [f"p{number}" for number in range(60)]
+        assert list(batches.repository().find_embeddings([*wanted, "p0"], ALICE, MODEL)) == wanted
+        assert sorted(len(asked) for asked in batches.asked) == [10, 25, 25]
+        assert batches.repository().find_embeddings([], ALICE, MODEL) == {}
+        assert pauses == []
+
+    def test_what_was_left_out_of_whole_rows_is_asked_for_again(self, pauses: list[float]) -> None:
+        batches = Batches(1, 0, 1)
+        found = batches.repository().find_embeddings(["a", "b", "c"], ALICE, MODEL)
+        assert found.keys() == {"a", "b", "c"}
+        assert batches.asked == [["a", "b", "c"], ["b", "c"], ["b", "c"], ["c"]]
+
+    def test_a_batch_of_whole_rows_that_fails_fails_them_all(
+        self, embeddings: EmbeddingRepository, manager: DatabaseManager, pauses: list[float]
+    ) -> None:
+        with faulty(manager, answering(400, "ThrottlingException"), after=1) as fault, pytest.raises(TooManyRequests):
+            embeddings.find_embeddings([f"p{number}" for number in range(30)], ALICE, MODEL)
+        assert fault.fired
 
     def test_a_request_does_not_go_on_for_ever(
         self, embeddings: EmbeddingRepository, manager: DatabaseManager, monkeypatch: pytest.MonkeyPatch

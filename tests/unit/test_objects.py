@@ -1,5 +1,6 @@
 """The object store when S3 fails: what each failure means, and that a put that happened is never called refused."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from io import BytesIO
 from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -22,11 +24,18 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
-from shared.config import get_settings
+from shared.config import Settings, get_settings
 from shared.database.client import MAX_ATTEMPTS
 from shared.errors import ApiError, OutcomeUnknown, TooManyRequests, Unavailable
 from shared.scope import LAST_CALL_STARTS_BY_SECONDS, current_scope, request_scope
-from shared.similarity.objects import ObjectChanged, ObjectStore, default_objects, object_prefix
+from shared.similarity.objects import (
+    MAX_PRESIGNED_SECONDS,
+    ObjectChanged,
+    ObjectStore,
+    default_objects,
+    export_prefix,
+    object_prefix,
+)
 from tests.support.faults import Fault, Fired, faulty, garbled, raising
 
 URL = "https://k9.s3.amazonaws.com/"
@@ -377,7 +386,51 @@ def test_a_call_that_makes_no_sense(objects: ObjectStore) -> None:
             objects.get(KEY, (start, stop))
 
 
+class TestPresigned:
+    def address(self, **environment: str) -> SplitResult:
+        store = ObjectStore(Settings({**get_settings().environ, **environment}))
+        return urlsplit(
+            store.presigned_get(
+                KEY, seconds=60, media_type="text/csv", disposition="attachment; filename*=UTF-8''%C3%A9"
+            )
+        )
+
+    def test_it_is_signed_by_version_4_for_its_region_object_and_headers(self) -> None:
+        address = self.address(AWS_REGION="eu-central-1", AWS_SESSION_TOKEN="session")
+        assert address.scheme == "https"
+        assert address.hostname == f"{get_settings().similarity_bucket}.s3.eu-central-1.amazonaws.com"
+        assert address.path == f"/{KEY}"
+        query = {name: value for name, (value,) in parse_qs(address.query).items()}
+        assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+        assert re.fullmatch(r"[^/]+/\d{8}/eu-central-1/s3/aws4_request", query["X-Amz-Credential"])
+        assert (query["X-Amz-Expires"], query["X-Amz-SignedHeaders"]) == ("60", "host")
+        assert re.fullmatch(r"[0-9a-f]{64}", query["X-Amz-Signature"])
+        assert query["response-content-type"] == "text/csv"
+        assert query["response-content-disposition"] == "attachment; filename*=UTF-8''%C3%A9"
+        assert query["response-cache-control"] == "no-store"
+
+    def test_elsewhere_the_bucket_is_a_folder(self) -> None:
+        address = self.address(AWS_ENDPOINT_URL_S3="http://127.0.0.1:4566")
+        assert (address.netloc, address.path) == ("127.0.0.1:4566", f"/{get_settings().similarity_bucket}/{KEY}")
+
+    def test_it_asks_nothing_of_s3(self, objects: ObjectStore) -> None:
+        with request_scope() as scope:
+            objects.presigned_get(KEY, seconds=1, media_type="a/b", disposition="attachment")
+        assert scope.aws_calls == 0
+
+    @pytest.mark.parametrize("seconds", [0, -1, MAX_PRESIGNED_SECONDS + 1])
+    def test_it_is_good_for_minutes_at_most(self, objects: ObjectStore, seconds: int) -> None:
+        with pytest.raises(ValueError, match="good for 1 to 300 s"):
+            objects.presigned_get(KEY, seconds=seconds, media_type="a/b", disposition="attachment")
+
+
 class TestPrefix:
+    def test_that_of_downloads(self) -> None:
+        assert export_prefix("a/b") == "exports/a%2Fb/"
+        for owner in ("", ".", "..", "x" * 1025):
+            with pytest.raises(ValueError, match=r"cannot be part|would begin with"):
+                export_prefix(owner)
+
     def test_its_form(self) -> None:
         assert object_prefix("alice", "clip-v2.1") == "similarity/alice/clip-v2.1/"
         assert object_prefix("a/b", "../é%") == "similarity/a%2Fb/..%2F%C3%A9%25/"

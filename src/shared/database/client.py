@@ -40,8 +40,10 @@ def new_client(settings: Settings) -> DynamoDBClient:
 
 def new_s3_client(settings: Settings) -> S3Client:
     """An S3 client in the same way; at a given endpoint a bucket is a folder of it, since it rarely is a host name."""
-    style: dict[str, Any] = {"s3": {"addressing_style": "path"}} if settings.s3_endpoint else {}
-    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **style)
+    # Both are what the SDK does for a call; left unsaid, it presigns by an older version, and for a host of no region.
+    style = {"addressing_style": "path" if settings.s3_endpoint else "virtual"}
+    options: dict[str, Any] = {"s3": style, "signature_version": "s3v4"}
+    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **options)
     return made
 
 

@@ -22,7 +22,7 @@ from .cursors import Position, decode_cursor, encode_cursor
 from .index_rows import IndexRow
 from .model_versions import ModelVersionRepository, check_dimension
 from .pages import PAGE_BYTES, fitting, query_pages, raw_bytes
-from .parallel import run_all
+from .parallel import run_all, values_of
 from .repository import EPOCH, Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
@@ -38,6 +38,9 @@ _MAX_PAGES, _MOST_ROWS = 20, 500
 """Where tombstones lie in the way, a page of the API takes several of the table, of ever more rows up to so many."""
 
 _BATCH_KEYS = 100
+_WHOLE_ROWS = 25
+"""Keys of a batch that brings vectors as well: so few that batches are read side by side, in some 4 MB each at most."""
+
 _VECTOR_ATTRIBUTES = ("embedding_vector", "vector_dimension")
 _LISTED = (
     "product_id",
@@ -120,15 +123,22 @@ class EmbeddingRepository(Repository):
     @operation
     def get_products(self, product_ids: Sequence[str], user_id: str, model_version: str) -> dict[str, JsonObject]:
         """The metadata of those products that there are, by product id, strongly consistent."""
-        owner_model = _owner_model(user_id, model_version)
-        keys = [
-            to_item({"product_id": product_id, "owner_model": owner_model}) for product_id in dict.fromkeys(product_ids)
-        ]
+        keys = _keys(product_ids, user_id, model_version)
         found: dict[str, JsonObject] = {}
         for start in range(0, len(keys), _BATCH_KEYS):
-            rows = self._read_batch(keys[start : start + _BATCH_KEYS])
+            rows = self._read_batch(keys[start : start + _BATCH_KEYS], (*_KEYS, "product"))
             found |= {row["product_id"]: _product_of(row) for row in rows if writes.is_live(row)}
         return found
+
+    @operation
+    def find_embeddings(
+        self, product_ids: Sequence[str], user_id: str, model_version: str
+    ) -> dict[str, DBProductEmbedding]:
+        """Those of the products that there are, by product id, strongly consistent; many are read several at a time."""
+        keys = _keys(product_ids, user_id, model_version)
+        batches = [keys[start : start + _WHOLE_ROWS] for start in range(0, len(keys), _WHOLE_ROWS)]
+        outcomes = run_all([partial(self._find_batch, batch) for batch in batches])
+        return {row["product_id"]: _to_embedding(row) for rows in values_of(outcomes) for row in rows}
 
     @operation
     def update_product(
@@ -230,10 +240,14 @@ class EmbeddingRepository(Repository):
             return 0
         return ModelVersionRepository(self._manager).dimension_of(user_id, model_version) or 0
 
-    def _read_batch(self, keys: Sequence[Item]) -> Iterator[Row]:
-        """The rows of at most 100 keys; what DynamoDB left out, for its throughput or its size, is asked for again."""
+    def _find_batch(self, keys: Sequence[Item]) -> list[Row]:
+        attributes = (*_LISTED, "embedding_vector", "deleted_at")
+        return [row for row in self._read_batch(keys, attributes) if writes.is_live(row)]
+
+    def _read_batch(self, keys: Sequence[Item], attributes: Sequence[str]) -> Iterator[Row]:
+        """Those of at most 100 keys; what DynamoDB left out, for its throughput or its size, is asked for again."""
         table = self._manager.settings.embeddings_table
-        names = {f"#{name}": name for name in (*_KEYS, "product")}
+        names = {f"#{name}": name for name in attributes}
         unread, attempt = list(keys), 0
         while unread:
             if attempt:
@@ -330,6 +344,14 @@ def _owner_model(user_id: str, model_version: str) -> str:
     """The partition of the index. Raises Forbidden as `require_owner`."""
     require_owner(user_id)
     return f"{user_id}#{model_version}"
+
+
+def _keys(product_ids: Sequence[str], user_id: str, model_version: str) -> list[Item]:
+    """The keys of the owner's rows of these products, each once."""
+    owner_model = _owner_model(user_id, model_version)
+    return [
+        to_item({"product_id": product_id, "owner_model": owner_model}) for product_id in dict.fromkeys(product_ids)
+    ]
 
 
 def _storing(embedding: DBProductEmbedding) -> Change:

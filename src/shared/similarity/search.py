@@ -58,10 +58,15 @@ def score(metric: Metric, vector: Vector, reference: Vector) -> float:
     return float(scores[0])
 
 
+def is_comparable(vector: Vector, dimension: int) -> bool:
+    """Whether it has that dimension and a direction; a vector of another origin may not."""
+    return vector.dimension == dimension and vector.is_finite and not vector.is_zero
+
+
 def require_comparable(vector: Vector, dimension: int, pointer: str) -> None:
     """Raises InvalidRequest, at the product that it is of, for a stored vector of another origin that has no direction,
     or another dimension."""
-    if vector.dimension != dimension or not vector.is_finite or vector.is_zero:
+    if not is_comparable(vector, dimension):
         reason = f"has no vector of {dimension} finite components, not all zero; store it anew"
         raise InvalidRequest("The stored vector cannot be compared.", errors=[FieldError(pointer, reason)])
 
