@@ -28,13 +28,14 @@ def test_the_default_authorizer_checks_the_pool_and_its_clients() -> None:
     }
 
 
-def test_only_health_is_open() -> None:
-    assert [route.key for route in TEMPLATE.routes() if route.open] == ["GET /health"]
+def test_only_health_and_avatars_are_open() -> None:
+    opened = {route.key for route in TEMPLATE.routes() if route.open}
+    assert opened == {"GET /avatars/{owner}/{avatar_id}", "GET /health"}
 
 
 def test_no_event_chooses_another_authorizer() -> None:
     stated = [event["Properties"].get("Auth") for event in EVENTS]
-    assert [auth for auth in stated if auth is not None] == [{"Authorizer": "NONE"}]
+    assert [auth for auth in stated if auth is not None] == [{"Authorizer": "NONE"}] * 2
 
 
 def test_every_event_belongs_to_the_one_api() -> None:
@@ -100,14 +101,17 @@ def test_every_function_is_traced_and_logs_to_the_shared_group() -> None:
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_function_runs_the_shared_code(function: str) -> None:
     own = {"Handler", "Role", "AutoPublishCodeSha256", "Events", "Layers", "MemorySize", "Environment"}
+    if function in ("WorkerFunction", "CheckAvatarFunction"):
+        own = own - {"Events"} | {"FunctionName", "EventInvokeConfig"}
     if function == "WorkerFunction":
-        own = own - {"Events"} | {"FunctionName", "Timeout", "EventInvokeConfig"}
+        own |= {"Timeout"}
     assert {"Handler", "Role", "AutoPublishCodeSha256"} <= set(FUNCTIONS[function]["Properties"]) <= own
 
 
 def test_the_functions_that_search_keep_indexes_that_fit_their_memory() -> None:
-    searching = {name: body["Properties"] for name, body in FUNCTIONS.items() if "Environment" in body["Properties"]}
-    assert set(searching) == {"SearchEmbeddingsFunction", "SearchReportFunction"}
+    settings = {name: body["Properties"] for name, body in FUNCTIONS.items() if "Environment" in body["Properties"]}
+    assert set(settings) == {"SearchEmbeddingsFunction", "SearchReportFunction", "CheckAvatarFunction"}
+    searching = {name: properties for name, properties in settings.items() if name.startswith("Search")}
     for properties in searching.values():
         variables = properties["Environment"]["Variables"]
         assert set(variables) == {"INDEX_CACHE_MEGABYTES"}
@@ -119,7 +123,7 @@ def test_the_worker_is_called_by_its_name_and_by_nobody_from_outside() -> None:
     worker = TEMPLATE.resolver(DEPLOYMENT).resolve(FUNCTIONS["WorkerFunction"]["Properties"]["FunctionName"])
     assert f"{worker}:live" == TEMPLATE.environment_variables(DEPLOYMENT)["WORKER_FUNCTION"]
     assert "Events" not in FUNCTIONS["WorkerFunction"]["Properties"]
-    assert not TEMPLATE.resources("AWS::Lambda::Permission")
+    assert list(TEMPLATE.resources("AWS::Lambda::Permission")) == ["CheckAvatarPermission"]
 
 
 def test_environment_of_the_functions() -> None:

@@ -14,9 +14,10 @@ def test_the_api_has_the_templates_routes() -> None:
     assert set(STACK.operations) == {route.key for route in Template.load().routes()}
 
 
-def test_every_route_but_health_has_the_authorizer() -> None:
+def test_every_route_but_the_open_ones_has_the_authorizer() -> None:
     security = {key: body.get("security") for key, body in STACK.operations.items()}
-    assert security.pop("GET /health") == [{"NONE": []}]
+    for key in ("GET /avatars/{owner}/{avatar_id}", "GET /health"):
+        assert security.pop(key) == [{"NONE": []}]
     assert all(scheme == [{"Cognito": []}] for scheme in security.values())
 
 
@@ -51,13 +52,15 @@ def test_each_route_invokes_the_alias_of_its_own_function() -> None:
     assert functions == {route.key: route.function for route in Template.load().routes()}
 
 
-def test_the_gateway_may_invoke_aliases_and_nobody_else_may_anything() -> None:
-    permissions = [body["Properties"] for body in STACK.of("AWS::Lambda::Permission").values()]
+def test_the_gateway_may_invoke_aliases_and_nobody_else_may_anything_but_the_bucket() -> None:
+    found = {name: body["Properties"] for name, body in STACK.of("AWS::Lambda::Permission").items()}
+    assert found.pop("CheckAvatarPermission")["Principal"] == "s3.amazonaws.com"
+    permissions = list(found.values())
     assert {(item["Action"], item["Principal"]) for item in permissions} == {
         ("lambda:InvokeFunction", "apigateway.amazonaws.com")
     }
     invoked = {STACK.properties(item["FunctionName"])["FunctionName"] for item in permissions}
-    assert invoked == set(FUNCTIONS) - {"WorkerFunction"}
+    assert invoked == set(FUNCTIONS) - {"WorkerFunction", "CheckAvatarFunction"}
 
 
 def test_the_one_stage_has_limits_and_logs_and_neither_a_cache_nor_bodies_in_its_logs() -> None:
@@ -81,6 +84,8 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/batch": 20,
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
+        "POST /user/avatar": 5,
+        "GET /avatars/{owner}/{avatar_id}": 50,
         "GET /health": 5,
     }
     assert set(rates) <= set(STACK.operations)
