@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from shared.avatars.names import avatar_owner
 from shared.database import (
     DatabaseManager,
     DBProductEmbedding,
@@ -32,6 +33,8 @@ NEW_PRODUCT = "product 3?"
 MODEL = "model:1/a"
 VECTOR = [1.0, 0.5]
 OTHER_VECTOR = [0.5, 1.0]
+AVATAR = {"owner": avatar_owner("somebody"), "avatar_id": "00064a1f0c3b55" + 2 * "0123456789abcdef"}
+"""One that is nobody's among the users of the tests: avatars are open to all."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class Case:
         return self.path.startswith("/embeddings") or self.key in _OF_REPORTS_AND_EMBEDDINGS
 
     @property
+    def is_of_an_avatar(self) -> bool:
+        return self.path.startswith("/avatars/")
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -82,7 +89,7 @@ class Case:
         return api.event(self.method, self._path(REPORT, PRODUCT), self.body, query=self._with_query(""))
 
     def _path(self, report_id: str, product_id: str) -> str:
-        return self.path.format(report_id=encoded(report_id), product_id=encoded(product_id))
+        return self.path.format(report_id=encoded(report_id), product_id=encoded(product_id), **AVATAR)
 
     def with_body(self, **members: Any) -> "Case":
         return replace(self, body={**(self.body or {}), **members})
@@ -108,6 +115,8 @@ _ALL = [
     Case("GET", "/health"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
+    Case("POST", "/user/avatar", 201, {"content_type": "image/png"}, writes=True),
+    Case("GET", "/avatars/{owner}/{avatar_id}"),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
     Case("GET", "/reports"),
     Case("GET", "/reports/{report_id}"),
@@ -133,7 +142,8 @@ _ALL = [
     Case("GET", "/embeddings/similarity/{product_id}", query=_OF_MODEL),
 ]
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
-SIGNED_IN = [case for case in _ALL if case.path != "/health"]
+_OPEN = {("GET", "/health"), ("GET", "/avatars/{owner}/{avatar_id}")}
+SIGNED_IN = [case for case in _ALL if case.key not in _OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
 
 
@@ -205,5 +215,8 @@ def prepare(owner: str, case: Case | None = None) -> None:
     if case is None or case.is_about_embeddings:
         embed(owner)
         embed(owner, OTHER_PRODUCT, OTHER_VECTOR)
+    if case is None or case.is_of_an_avatar:
+        key = f"avatars/{AVATAR['owner']}/{AVATAR['avatar_id']}"
+        default_objects().put(key, b"an image", media_type="image/png")
     if case is None or case.needs_a_matrix:
         build_matrix(owner)

@@ -60,6 +60,8 @@ def _judge(objects: ObjectStore, users: UserRepository, upload: Upload, stored: 
 
 
 def _declared(stored: StoredObject) -> ImageType:
+    if not stored.body:
+        raise NotAnAvatar("The upload is empty. Send an image.")
     if len(stored.body) > MAX_UPLOAD_BYTES:
         raise NotAnAvatar(f"The upload is larger than {MAX_UPLOAD_BYTES} bytes. Send a smaller image.")
     for media_type in IMAGE_TYPES:
