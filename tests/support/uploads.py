@@ -19,11 +19,9 @@ from tests.support.api import Answer, Api
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 
 
-def image(
-    media_type: str = "image/png", size: tuple[int, int] = (24, 16), colour: Any = "red", **options: Any
-) -> bytes:
+def image(media_type: str = "image/png", size: tuple[int, int] = (24, 16), colour: Any = "red") -> bytes:
     """A picture of one colour."""
-    return encoded(Image.new("RGB", size, colour), FORMATS[media_type], **options)
+    return encoded(Image.new("RGB", size, colour), FORMATS[media_type])
 
 
 def encoded(picture: Image.Image, image_format: str, **options: Any) -> bytes:

@@ -44,7 +44,8 @@ class TestNotification:
 def test_what_the_check_needs_is_there_before_the_bucket_and_needs_none() -> None:
     """Otherwise CloudFormation finds a circle, or S3 refuses to be told of a function that it may not call."""
     resources = transform()["Resources"]
-    needed, found = {"SimilarityBucket"}, set()
+    needed: set[str] = {"SimilarityBucket"}
+    found: set[str] = set()
     while needed - found:
         name = (needed - found).pop()
         found.add(name)

@@ -40,7 +40,8 @@ def seen(store: Any, check: Callable[[str], object], times: int) -> list[str]:
     def checked(event: dict[str, Any]) -> None:
         if len(keys) < times:
             keys.append(event["Records"][0]["s3"]["object"]["key"])
-            enough.set() if len(keys) == times else None
+            if len(keys) == times:
+                enough.set()
             check(keys[-1])
 
     with uploads_checked(store, "bucket", checked, seconds=0.001):
@@ -56,12 +57,14 @@ def test_a_store_that_does_not_answer_is_asked_again() -> None:
     assert seen(Store(KEY, failures=3), lambda key: None, 1)
 
 
-def test_a_check_that_fails_is_made_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_check_that_fails_is_made_again_and_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(key: str) -> None:
         raise RuntimeError("secret")
 
+    monkeypatch.setattr(logging.getLogger("k9.local"), "propagate", True)
     with caplog.at_level(logging.WARNING, "k9.local"):
-        logging.getLogger("k9.local").propagate = True
         assert len(seen(Store(KEY, "uploads/other"), fail, 4)) == 4
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "An uploaded avatar could not be checked and is tried again"
@@ -70,8 +73,9 @@ def test_a_check_that_fails_is_made_again_and_said_once(caplog: pytest.LogCaptur
 
 
 def test_nothing_is_checked_after_the_end() -> None:
-    store, calls = Store(KEY), []
-    with uploads_checked(store, "bucket", calls.append, seconds=0.001):  # type: ignore[arg-type]
+    store: Any = Store(KEY)
+    calls: list[dict[str, Any]] = []
+    with uploads_checked(store, "bucket", calls.append, seconds=0.001):
         pass
     before = len(calls)
     threading.Event().wait(0.02)
