@@ -1,4 +1,4 @@
-"""What the bucket's notification does on AWS: every upload that lies in the store is given to the function that checks it.
+"""What the bucket's notification does on AWS: every upload in the store is given to the function that checks it.
 
 The embedded store could tell only a function that runs inside of it, and nobody after a restart. Looking costs one
 listing a second; an upload that was there before the stack started, or whose check failed, is found again.

@@ -121,6 +121,13 @@ def test_the_worker_works(functions: dict[str, Artifact], scene: Scene) -> None:
     assert len(scene.manifests("user-of-worker")) == 1
 
 
+def test_the_check_of_uploads_checks_one(functions: dict[str, Artifact], scene: Scene) -> None:
+    arrived = scene.upload("user-of-check")
+    assert scene.avatar("user-of-check") is None
+    assert start(functions["CheckAvatarFunction"], arrived, scene.variables).status is None
+    assert (scene.avatar("user-of-check") or "").startswith("/avatars/")
+
+
 def test_all_functions_share_one_code(artifacts: Artifacts) -> None:
     first, *others = artifacts.functions()
     code = files(first.code)

@@ -8,8 +8,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.deployment.stage import Answer, Stage
+from tests.support.forms import send_form
+from tests.support.images import decoded, image
 
 MODEL_VERSION = "k9-e2e"
 TITLE = "k9-e2e"
@@ -21,6 +24,7 @@ _FRESH_SECONDS = 20.0
 """For a list that lags, a search that rests on what was read a second before, and a container that is cold."""
 
 _MATRIX_SECONDS = 120.0
+_CHECKED_SECONDS = 60.0
 
 
 class Tour:
@@ -44,6 +48,7 @@ class Tour:
         """Leaves one report behind, and one product with its embedding, which `leave` removes."""
         self.leave()
         self.visit_profile()
+        self.visit_avatar()
         self.report = self.visit_report()
         self.visit_favorites()
         self.delete_one()
@@ -86,6 +91,26 @@ class Tour:
             "PATCH /user/profile", "/user/profile", {"preferences": preferences}, If_Match=profile.headers["ETag"]
         ).expect(200)
         assert changed.json["preferences"] == {**profile.json["preferences"], **preferences}
+
+    def visit_avatar(self) -> None:
+        """The address of an avatar that the caller gave is there again afterwards; one that was uploaded is not."""
+        former = self.stage.call("GET", "/user/profile").expect(200).json["avatar_url"]
+        form = self.call("POST /user/avatar", "/user/avatar", {"content_type": "image/webp"}).expect(201).json
+        assert send_form(form["url"], form["fields"], image("image/webp")).status == 204
+        until(lambda: self.avatar() != former, _CHECKED_SECONDS)
+        path = urlsplit(self.avatar() or "").path.removeprefix(urlsplit(self.stage.url).path)
+        self.called.add("GET /avatars/{owner}/{avatar_id}")
+        shown = self.stage.call("GET", path, token=None).expect(200)
+        assert (shown.headers["Content-Type"], decoded(shown.content).size) == ("image/webp", (24, 16))
+        given = None if "/avatars/" in (former or "") else former
+        self.stage.call("PATCH", "/user/profile", {"avatar_url": given}, Idempotency_Key=str(uuid.uuid4())).expect(200)
+        self.stage.call("GET", path, token=None).expect(404)
+
+    def avatar(self) -> str | None:
+        profile = self.stage.call("GET", "/user/profile").expect(200).json
+        assert profile["avatar_error"] is None
+        url: str | None = profile["avatar_url"]
+        return url
 
     def visit_report(self) -> str:
         wanted = {"title": f"{TITLE}: mine", "reference": DOCUMENT}

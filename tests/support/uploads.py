@@ -1,39 +1,17 @@
-"""Images, and their way into the bucket as S3 and its notification would bring them."""
+"""An upload's way into the bucket, and its check, as S3 and its notification would have it."""
 
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote_plus
-
-from PIL import Image
 
 from handlers import avatar_uploads
 from shared.avatars.names import UPLOADS
 from shared.database import DatabaseManager
 from shared.similarity.objects import default_objects
 from tests.support.api import Answer, Api
-
-FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
-
-
-def image(media_type: str = "image/png", size: tuple[int, int] = (24, 16), colour: Any = "red") -> bytes:
-    """A picture of one colour."""
-    return encoded(Image.new("RGB", size, colour), FORMATS[media_type])
-
-
-def encoded(picture: Image.Image, image_format: str, **options: Any) -> bytes:
-    buffer = BytesIO()
-    picture.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def decoded(body: bytes) -> Image.Image:
-    with Image.open(BytesIO(body)) as picture:
-        picture.load()
-        return picture
 
 
 def ask(api: Api, media_type: str = "image/png") -> Answer:

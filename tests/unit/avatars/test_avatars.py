@@ -19,23 +19,12 @@ from shared.similarity.objects import default_objects
 from tests.conftest import ALICE, BOB
 from tests.support.api import Api
 from tests.support.faults import answering_as_s3, faulty, recorded
+from tests.support.images import decoded, image
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
 from tests.support.problems import assert_problem
 from tests.support.tokens import TokenFactory
-from tests.support.uploads import (
-    ask,
-    check,
-    decoded,
-    event,
-    image,
-    keys,
-    policy,
-    send,
-    shown,
-    upload,
-    uploads,
-)
+from tests.support.uploads import ask, check, event, keys, policy, send, shown, upload, uploads
 
 OWN_URL = "https://example.com/me.png"
 

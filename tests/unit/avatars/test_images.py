@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.avatars.images import KEPT_SIDE, MAX_SIDE, NotAnAvatar, checked_image
 from shared.models.avatar import IMAGE_TYPES, MAX_UPLOAD_BYTES, ImageType
-from tests.support.uploads import FORMATS, decoded, encoded, image
+from tests.support.images import FORMATS, decoded, encoded, image
 
 CANARY = b"52.5200N 13.4050E"
 PAGE = b"<html><script>alert(1)</script></html>"

@@ -12,7 +12,8 @@ from shared.avatars.removing import remove_former
 from shared.database import DatabaseManager, DBUser, UserRepository
 from shared.models.fields import now
 from shared.similarity.objects import default_objects
-from tests.support.uploads import Ended, at_call, check, decoded, image, keys
+from tests.support.images import decoded, image
+from tests.support.uploads import Ended, at_call, check, keys
 
 MOMENTS = ["before", "after"]
 MOST_CALLS = 20

@@ -13,7 +13,8 @@ from scripts.local.uploads import uploads_checked
 from shared.config import get_settings
 from shared.database import DatabaseManager
 from tests.support.api import Api
-from tests.support.uploads import ask, image, send, shown, uploads
+from tests.support.images import image
+from tests.support.uploads import ask, send, shown, uploads
 
 KEY = "uploads/a b/c+d"
 
