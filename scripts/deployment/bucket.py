@@ -1,12 +1,12 @@
-"""The bucket of an environment that is taken down. All in it is computed from the tables, so it may go with them."""
+"""The bucket of an environment that is taken down. All in it belongs to the tables, so it may go with them."""
 
 from typing import Any
 
 from scripts.deployment.account import Account
 from scripts.deployment.failure import DeploymentError
 
-_FOLDER = "similarity/"
-"""Everything that K9 API keeps in its bucket is below it."""
+_FOLDERS = ("avatars/", "similarity/", "uploads/")
+"""Everything that K9 API keeps in its bucket is below one of them."""
 
 
 def ensure_ours(account: Account, bucket: str) -> None:
@@ -14,7 +14,7 @@ def ensure_ours(account: Account, bucket: str) -> None:
     pages = account.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Delimiter="/")
     for page in pages:
         names = [entry["Prefix"] for entry in page.get("CommonPrefixes", ())] + [key["Key"] for key in _entries(page)]
-        strange = [name for name in names if name != _FOLDER]
+        strange = [name for name in names if name not in _FOLDERS]
         if strange:
             raise DeploymentError(
                 f"The bucket {bucket} holds {strange[0]}, which is not of K9 API: it is not emptied. Move that away, "

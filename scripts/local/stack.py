@@ -14,6 +14,7 @@ from scripts.local.folder import LocalFolder
 from scripts.local.gateway import ensure_port_is_free
 from scripts.local.signals import StopRequest
 from scripts.local.template import Template
+from scripts.local.uploads import uploads_checked
 from scripts.local.variables import ENVIRONMENT, as_shell, forget_aws, local_deployment, local_variables
 
 
@@ -78,7 +79,8 @@ class LocalStack:
         backend = serving.Backend(
             self.template, deployment, pool, running.endpoint, self.port, self.folder, self.stop.check
         )
-        with self.front(backend) as served:
+        bucket = self.template.bucket(ENVIRONMENT)
+        with self.front(backend) as served, uploads_checked(clients.s3(running.endpoint), bucket):
             self._load_demo(running.endpoint, served.port, tokens)
             url = f"http://localhost:{served.port}"
             lock.write({"pid": os.getpid(), "url": url, "store": running.endpoint, "client_id": pool.client_id})

@@ -27,11 +27,17 @@ from tests.template.emulator import running_emulator
 
 ROUTES = {route.function: (route.method, route.path) for route in Template.load().routes()}
 FUNCTIONS = sorted(Template.load().resources("AWS::Serverless::Function"))
-LAYERS = {"DependenciesLayer": "core.txt", "NumericsLayer": "numerics.txt", "ExportLayer": "export.txt"}
+LAYERS = {
+    "DependenciesLayer": "core.txt",
+    "NumericsLayer": "numerics.txt",
+    "ExportLayer": "export.txt",
+    "ImagingLayer": "imaging.txt",
+}
 """Those of packages; the page's layer has files."""
 
 LAYERS_OF = {
     "ExportReportFunction": ["DependenciesLayer", "NumericsLayer", "ExportLayer"],
+    "CheckAvatarFunction": ["DependenciesLayer", "ImagingLayer"],
     "GetPageFunction": ["DependenciesLayer", "DocumentationLayer"],
     "GetAssetFunction": ["DependenciesLayer", "DocumentationLayer"],
 }
@@ -156,6 +162,13 @@ def test_the_worker_works(functions: dict[str, Artifact], scene: Scene) -> None:
     assert scene.manifests("user-of-worker") == []
     assert start(functions["WorkerFunction"], task, scene.variables).status is None
     assert len(scene.manifests("user-of-worker")) == 1
+
+
+def test_the_check_of_uploads_checks_one(functions: dict[str, Artifact], scene: Scene) -> None:
+    arrived = scene.upload("user-of-check")
+    assert scene.avatar("user-of-check") is None
+    assert start(functions["CheckAvatarFunction"], arrived, scene.variables).status is None
+    assert (scene.avatar("user-of-check") or "").startswith("/avatars/")
 
 
 def test_all_functions_share_one_code(artifacts: Artifacts) -> None:

@@ -203,8 +203,9 @@ def test_failures_of_every_kind(manager: DatabaseManager, person: Api, logged: L
     if case.needs_a_matrix:
         embed_secrets()
         build_matrix(ALICE)
+    source = default_objects() if case.is_of_an_avatar else manager
     for fault in FAULTS:
-        with faulty(manager, fault) as fired:
+        with faulty(source, fault) as fired:
             answer = case.send(person, query="" if case.path != "/reports" else "limit=1")
         assert fired.fired
         assert CANARY not in answer.text

@@ -143,6 +143,35 @@ def lost_after(then: Callable[[], object]) -> Callable[[AWSPreparedRequest], AWS
     return fault
 
 
+# Avatars
+
+
+LONG_AGO, LATER, LATEST = (f"200{year}-01-01T00:00:00.000000Z" for year in (1, 2, 3))
+
+
+def an_older_upload_does_not_replace_a_newer_one(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LONG_AGO))
+    world.users.place_avatar(user.user_id, "/latest", LATEST)
+    return world.users.place_avatar(user.user_id, "/later", LATER).avatar_url == "/latest"
+
+
+def an_upload_does_not_outlive_the_row_it_was_asked_for(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LATEST))
+    return world.users.place_avatar(user.user_id, "/later", LATER).avatar_url is None
+
+
+def an_address_that_a_client_gives_replaces_what_was_uploaded_before(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LONG_AGO))
+    world.users.update_user(user.user_id, {"avatar_url": "https://example.com/"})
+    return world.users.place_avatar(user.user_id, "/later", LATER).avatar_url == "https://example.com/"
+
+
+def a_later_refusal_stays(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LONG_AGO))
+    world.users.refuse_avatar(user.user_id, "latest", LATEST)
+    return world.users.refuse_avatar(user.user_id, "later", LATER).avatar_error == "latest"
+
+
 # Ownership
 
 
@@ -844,6 +873,16 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_list_is_of_one_owners_model_version,
     ),
     (Always("favorite"), a_favorite_that_is_none_is_removed_without_a_write),
+    (Always("before"), an_older_upload_does_not_replace_a_newer_one),
+    (Always("before"), a_later_refusal_stays),
+    (
+        Source(users.UserRepository, "_note_upload", 'conditions.before("created_at"', 'conditions.before("none"'),
+        an_upload_does_not_outlive_the_row_it_was_asked_for,
+    ),
+    (
+        Source(users.UserRepository, "_update", '["avatar_as_of"] if', "[] if"),
+        an_address_that_a_client_gives_replaces_what_was_uploaded_before,
+    ),
     # Where they are composed.
     (in_terms("may_write & ", ""), a_foreign_row_cannot_be_updated),
     (

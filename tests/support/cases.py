@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from handlers.documentation.assets import assets
+from shared.avatars.names import avatar_owner
 from shared.database import (
     DatabaseManager,
     DBProductEmbedding,
@@ -33,6 +34,8 @@ NEW_PRODUCT = "product 3?"
 MODEL = "model:1/a"
 VECTOR = [1.0, 0.5]
 OTHER_VECTOR = [0.5, 1.0]
+AVATAR = {"owner": avatar_owner("somebody"), "avatar_id": "00064a1f0c3b55" + 2 * "0123456789abcdef"}
+"""One that is nobody's among the users of the tests: avatars are open to all."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class Case:
         return self.path not in ("/openapi.json", "/docs", "/docs/{file}")
 
     @property
+    def is_of_an_avatar(self) -> bool:
+        return self.path.startswith("/avatars/")
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -88,7 +95,7 @@ class Case:
         return api.event(self.method, self._path(REPORT, PRODUCT), self.body, query=self._with_query(""))
 
     def _path(self, report_id: str, product_id: str) -> str:
-        names = {"report_id": encoded(report_id), "product_id": encoded(product_id)}
+        names = {"report_id": encoded(report_id), "product_id": encoded(product_id), **AVATAR}
         if "{file}" in self.path:
             names["file"] = assets()["page.css"].name
         return self.path.format(**names)
@@ -124,6 +131,8 @@ _ALL = [
     Case("GET", "/openapi.json"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
+    Case("POST", "/user/avatar", 201, {"content_type": "image/png"}, writes=True),
+    Case("GET", "/avatars/{owner}/{avatar_id}"),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
     Case("GET", "/reports"),
     Case("GET", "/reports/{report_id}"),
@@ -150,7 +159,7 @@ _ALL = [
     Case("GET", "/embeddings/similarity/{product_id}", query=_OF_MODEL),
 ]
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
-OPEN = frozenset({"/health", "/openapi.json", "/docs", "/docs/{file}"})
+OPEN = frozenset({"/health", "/openapi.json", "/docs", "/docs/{file}", "/avatars/{owner}/{avatar_id}"})
 SIGNED_IN = [case for case in _ALL if case.path not in OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
 
@@ -223,5 +232,8 @@ def prepare(owner: str, case: Case | None = None) -> None:
     if case is None or case.is_about_embeddings:
         embed(owner)
         embed(owner, OTHER_PRODUCT, OTHER_VECTOR)
+    if case is None or case.is_of_an_avatar:
+        key = f"avatars/{AVATAR['owner']}/{AVATAR['avatar_id']}"
+        default_objects().put(key, b"an image", media_type="image/png")
     if case is None or case.needs_a_matrix:
         build_matrix(owner)

@@ -29,7 +29,15 @@ class MemoryObjects(ObjectStore):
             raise ObjectChanged
         return StoredObject(body[start:stop], etag_of(body))
 
-    def put(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        media_type: str | None = None,
+    ) -> str:
         self.before("put", key)
         there = self.bodies.get(key)
         if (if_absent and there is not None) or (if_match and (there is None or etag_of(there) != if_match)):

@@ -12,11 +12,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import pytest
 
 from k9_api import NewEmbedding, NotFound, PreconditionFailed
 from scripts.deployment.stage import Answer, Stage
+from tests.support.images import decoded, image
 from tests.support.routed import routed_client
 
 MODEL_VERSION = "k9-e2e"
@@ -29,6 +31,7 @@ _FRESH_SECONDS = 20.0
 """For a list that lags, a search that rests on what was read a second before, and a container that is cold."""
 
 _MATRIX_SECONDS = 120.0
+_CHECKED_SECONDS = 60.0
 
 
 class Tour:
@@ -64,6 +67,7 @@ class Tour:
         """Leaves one report behind, and one product with its embedding, which `leave` removes."""
         self.leave()
         self.visit_profile()
+        self.visit_avatar()
         self.report = self.visit_report()
         self.visit_favorites()
         self.delete_one()
@@ -108,6 +112,17 @@ class Tour:
         preferences = {"k9-e2e": {"theme": "dark"}}
         changed = self.client.user.update(preferences=preferences, if_match=profile)
         assert changed.preferences == {**profile.preferences, **preferences}
+
+    def visit_avatar(self) -> None:
+        """The address of an avatar that the caller gave is there again afterwards; one that was uploaded is not."""
+        user, former = self.client.user, self.client.user.profile().avatar_url
+        url = user.upload_avatar(image("image/webp"), "image/webp", timeout=_CHECKED_SECONDS).avatar_url or ""
+        path = urlsplit(url).path.removeprefix(urlsplit(self.stage.url).path)
+        self.called.add("GET /avatars/{owner}/{avatar_id}")
+        shown = self.stage.call("GET", path, token=None).expect(200)
+        assert (shown.headers["Content-Type"], decoded(shown.content).size) == ("image/webp", (24, 16))
+        user.update(avatar_url=None if "/avatars/" in (former or "") else former)
+        self.stage.call("GET", path, token=None).expect(404)
 
     def visit_report(self) -> str:
         reports = self.client.reports

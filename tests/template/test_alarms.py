@@ -33,6 +33,7 @@ def metrics(alarm: dict[str, Any]) -> set[Metric]:
 
 API = (("ApiId", "HttpApi"),)
 WORKER = (("FunctionName", "WorkerFunction"),)
+CHECK = (("FunctionName", "CheckAvatarFunction"),)
 
 
 def table_metrics(name: str, index: str | None = None) -> set[Metric]:
@@ -52,10 +53,12 @@ READS: dict[str, set[Metric]] = {
     "UsersTableThrottlesAlarm": table_metrics("users"),
     "ReportsTableThrottlesAlarm": table_metrics("reports", "UserReportsIndex"),
     "EmbeddingsTableThrottlesAlarm": table_metrics("embeddings", "ModelVersionIndex"),
-    "WorkerErrorsAlarm": {
-        ("AWS/Lambda", "Errors", WORKER),
-        ("AWS/Lambda", "AsyncEventsDropped", WORKER),
-        ("AWS/Lambda", "DestinationDeliveryFailures", WORKER),
+    **{
+        name: {
+            ("AWS/Lambda", metric, function)
+            for metric in ("Errors", "AsyncEventsDropped", "DestinationDeliveryFailures")
+        }
+        for name, function in (("WorkerErrorsAlarm", WORKER), ("CheckAvatarErrorsAlarm", CHECK))
     },
     "WorkerDeadLettersAlarm": {
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", (("QueueName", "WorkerDeadLetters.QueueName"),))
@@ -130,11 +133,11 @@ def test_what_the_worker_gives_up_is_kept_for_a_fortnight() -> None:
     queue = STACK.properties("WorkerDeadLetters")
     assert queue["SqsManagedSseEnabled"] is True
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
-    ((_, body),) = STACK.of("AWS::Lambda::EventInvokeConfig").items()
-    settings = body["Properties"]
-    assert settings["FunctionName"] == "WorkerFunction"
-    assert settings["Qualifier"] == "live"  # the settings of the alias, which is what is invoked
-    assert settings["DestinationConfig"]["OnFailure"]["Destination"].endswith(queue["QueueName"])
+    asked = [body["Properties"] for body in STACK.of("AWS::Lambda::EventInvokeConfig").values()]
+    assert {settings["FunctionName"] for settings in asked} == {"WorkerFunction", "CheckAvatarFunction"}
+    for settings in asked:
+        assert settings["Qualifier"] == "live"  # the settings of the alias, which is what is invoked
+        assert settings["DestinationConfig"]["OnFailure"]["Destination"].endswith(queue["QueueName"])
     (statement,) = STACK.properties("WorkerDeadLettersPolicy")["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 

@@ -28,7 +28,7 @@ def test_the_default_authorizer_checks_the_pool_and_its_clients() -> None:
     }
 
 
-OPEN = {"GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}"}
+OPEN = {"GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /avatars/{owner}/{avatar_id}"}
 
 
 def test_only_these_are_open() -> None:
@@ -103,15 +103,22 @@ def test_every_function_is_traced_and_logs_to_the_shared_group() -> None:
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_function_runs_the_shared_code(function: str) -> None:
     own = {"Handler", "Role", "AutoPublishCodeSha256", "Events", "Layers", "MemorySize", "Environment"}
+    if function in ("WorkerFunction", "CheckAvatarFunction"):
+        own = own - {"Events"} | {"FunctionName", "EventInvokeConfig"}
     if function == "WorkerFunction":
-        own = own - {"Events"} | {"FunctionName", "Timeout", "EventInvokeConfig"}
+        own |= {"Timeout"}
     assert {"Handler", "Role", "AutoPublishCodeSha256"} <= set(FUNCTIONS[function]["Properties"]) <= own
 
 
 def test_the_functions_that_search_keep_indexes_that_fit_their_memory() -> None:
-    searching = {name: body["Properties"] for name, body in FUNCTIONS.items() if "Environment" in body["Properties"]}
-    searching.pop("GetPageFunction")
-    assert set(searching) == {"SearchEmbeddingsFunction", "SearchReportFunction"}
+    settings = {name: body["Properties"] for name, body in FUNCTIONS.items() if "Environment" in body["Properties"]}
+    assert set(settings) == {
+        "CheckAvatarFunction",
+        "GetPageFunction",
+        "SearchEmbeddingsFunction",
+        "SearchReportFunction",
+    }
+    searching = {name: properties for name, properties in settings.items() if name.startswith("Search")}
     for properties in searching.values():
         variables = properties["Environment"]["Variables"]
         assert set(variables) == {"INDEX_CACHE_MEGABYTES"}
@@ -123,7 +130,7 @@ def test_the_worker_is_called_by_its_name_and_by_nobody_from_outside() -> None:
     worker = TEMPLATE.resolver(DEPLOYMENT).resolve(FUNCTIONS["WorkerFunction"]["Properties"]["FunctionName"])
     assert f"{worker}:live" == TEMPLATE.environment_variables(DEPLOYMENT)["WORKER_FUNCTION"]
     assert "Events" not in FUNCTIONS["WorkerFunction"]["Properties"]
-    assert not TEMPLATE.resources("AWS::Lambda::Permission")
+    assert list(TEMPLATE.resources("AWS::Lambda::Permission")) == ["CheckAvatarPermission"]
 
 
 def test_environment_of_the_functions() -> None:

@@ -17,6 +17,7 @@ INDEX = f"{EMBEDDINGS}/index/ModelVersionIndex"
 BUCKET = "arn:aws:s3:::k9-similarity-dev-000000000000"
 OBJECTS = f"{BUCKET}/similarity/*"
 EXPORTS = f"{BUCKET}/exports/*"
+UPLOADS, AVATARS = f"{BUCKET}/uploads/*", f"{BUCKET}/avatars/*"
 WORKER = "arn:aws:lambda:us-east-1:000000000000:function:k9-worker-dev:live"
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:000000000000:k9-worker-failures-dev"
 Grants = dict[str, set[str]]
@@ -28,7 +29,13 @@ SEARCHES: Grants = {USERS: {"GetItem"}, EMBEDDINGS: {"GetItem"}, INDEX: {"Query"
 
 GRANTS: dict[str, Grants] = {
     "GET /user/profile": {USERS: {"GetItem", "PutItem"}},
-    "PATCH /user/profile": {USERS: {"GetItem", "PutItem", "UpdateItem"}},
+    "PATCH /user/profile": {
+        USERS: {"GetItem", "PutItem", "UpdateItem"},
+        AVATARS: {"s3:DeleteObject"},
+        BUCKET: {"s3:ListBucket"},
+    },
+    "POST /user/avatar": {USERS: {"GetItem", "PutItem"}, UPLOADS: {"s3:PutObject"}},
+    "GET /avatars/{owner}/{avatar_id}": {AVATARS: {"s3:GetObject"}, BUCKET: {"s3:ListBucket"}},
     "POST /reports": {USERS: {"GetItem"}, REPORTS: {"PutItem"}},
     "GET /reports": {f"{REPORTS}/index/UserReportsIndex": {"Query"}},
     "GET /reports/{report_id}": {REPORTS: {"GetItem"}},
@@ -88,6 +95,16 @@ WORKER_GRANTS: Grants = {
 }
 
 
+CHECK_GRANTS: Grants = {
+    USERS: {"GetItem", "UpdateItem"},
+    UPLOADS: {"s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"},
+    AVATARS: {"s3:PutObject", "s3:DeleteObject"},
+    BUCKET: {"s3:ListBucket"},
+    DEAD_LETTERS: {"sqs:SendMessage"},
+}
+WITHOUT_ROUTE = {"WorkerFunction": WORKER_GRANTS, "CheckAvatarFunction": CHECK_GRANTS}
+
+
 def role_name(function: str) -> str:
     return str(FUNCTIONS[function]["Properties"]["Role"]).removesuffix(".Arn")
 
@@ -124,16 +141,22 @@ def test_statements_only_allow(route: str) -> None:
     assert {statement["Effect"] for statement in statements(ROUTES[route])} == {"Allow"}
 
 
-def test_the_workers_grants() -> None:
-    assert grants("WorkerFunction") == WORKER_GRANTS
+@pytest.mark.parametrize("function", WITHOUT_ROUTE)
+def test_the_grants_of_functions_without_a_route(function: str) -> None:
+    assert grants(function) == WITHOUT_ROUTE[function]
 
 
-def test_every_function_has_a_route_but_the_worker() -> None:
-    assert set(FUNCTIONS) == {*ROUTES.values(), "WorkerFunction"}
+def test_every_function_has_a_route_but_the_worker_and_the_check_of_uploads() -> None:
+    assert set(FUNCTIONS) == {*ROUTES.values(), *WITHOUT_ROUTE}
+
+
+def test_a_profiles_change_lists_avatars_alone() -> None:
+    (statement,) = [item for item in statements(ROUTES["PATCH /user/profile"]) if item["Action"] == ["s3:ListBucket"]]
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": "avatars/*"}}
 
 
 def test_no_two_functions_share_a_role() -> None:
-    roles = [role_name(function) for function in (*ROUTES.values(), "WorkerFunction")]
+    roles = [role_name(function) for function in (*ROUTES.values(), *WITHOUT_ROUTE)]
     assert len(set(roles)) == len(roles)
 
 
@@ -173,6 +196,7 @@ def test_telemetry_goes_to_the_functions_log_group_and_to_x_ray_alone() -> None:
 def test_nothing_else_has_a_wildcard_and_nobody_may_scan() -> None:
     everywhere = [grant for function in FUNCTIONS for grant in grants(function).items()]
     # Objects have no names that the template could know: below these prefixes, each owner's own begin with the owner.
-    objects = ("/similarity/*", "/exports/*")
-    assert not any("*" in resource for resource, _ in everywhere if not resource.endswith(objects))
+    assert not any(
+        "*" in resource for resource, _ in everywhere if resource not in (OBJECTS, EXPORTS, UPLOADS, AVATARS)
+    )
     assert not any("*" in action or action == "Scan" for _, actions in everywhere for action in actions)

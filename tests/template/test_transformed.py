@@ -14,7 +14,9 @@ def test_the_api_has_the_templates_routes() -> None:
     assert set(STACK.operations) == {route.key for route in Template.load().routes()}
 
 
-@pytest.mark.parametrize("route", ["GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}"])
+@pytest.mark.parametrize(
+    "route", ["GET /health", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "GET /avatars/{owner}/{avatar_id}"]
+)
 def test_an_open_route_has_no_authorizer(route: str) -> None:
     assert STACK.operations[route]["security"] == [{"NONE": []}]
 
@@ -56,13 +58,15 @@ def test_each_route_invokes_the_alias_of_its_own_function() -> None:
     assert functions == {route.key: route.function for route in Template.load().routes()}
 
 
-def test_the_gateway_may_invoke_aliases_and_nobody_else_may_anything() -> None:
-    permissions = [body["Properties"] for body in STACK.of("AWS::Lambda::Permission").values()]
+def test_the_gateway_may_invoke_aliases_and_nobody_else_may_anything_but_the_bucket() -> None:
+    found = {name: body["Properties"] for name, body in STACK.of("AWS::Lambda::Permission").items()}
+    assert found.pop("CheckAvatarPermission")["Principal"] == "s3.amazonaws.com"
+    permissions = list(found.values())
     assert {(item["Action"], item["Principal"]) for item in permissions} == {
         ("lambda:InvokeFunction", "apigateway.amazonaws.com")
     }
     invoked = {STACK.properties(item["FunctionName"])["FunctionName"] for item in permissions}
-    assert invoked == set(FUNCTIONS) - {"WorkerFunction"}
+    assert invoked == set(FUNCTIONS) - {"WorkerFunction", "CheckAvatarFunction"}
 
 
 def test_the_one_stage_has_limits_and_logs_and_neither_a_cache_nor_bodies_in_its_logs() -> None:
@@ -87,6 +91,8 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
         "GET /reports/{report_id}/export": 10,
+        "POST /user/avatar": 5,
+        "GET /avatars/{owner}/{avatar_id}": 50,
         "GET /health": 5,
         "GET /docs": 5,
         "GET /docs/{file}": 20,

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"shared.jwks", "shared.events", "shared.telemetry"},
     {"shared.tasks"},
     {"shared.similarity", "shared.downloads"},
+    {"shared.avatars"},
     {"shared.auth"},
     {"shared.binding"},
     {"shared.http"},
@@ -109,6 +110,15 @@ def test_numpy_is_imported_where_the_template_brings_it_and_nowhere_else(importe
     }
     if module not in shared_by_handlers:
         assert ("numpy" in imported[module]["modules"]) == (module in with_layer)
+
+
+@pytest.mark.parametrize("module", HANDLERS)
+def test_the_imaging_library_is_imported_where_the_template_brings_it_and_nowhere_else(
+    imported: Imported, module: str
+) -> None:
+    assert ("PIL" in imported[module]["modules"]) == (module == "handlers.avatar_uploads")
+    layers = Template.load().resources("AWS::Serverless::Function")["CheckAvatarFunction"]["Properties"]["Layers"]
+    assert layers == [{"Ref": "ImagingLayer"}]
 
 
 @pytest.mark.parametrize("module", HANDLERS)

@@ -150,8 +150,8 @@ class TestAnswers:
         assert shown["favorites"] == ["a", "b", "c"]
 
     def test_a_profile_shows_no_models(self) -> None:
-        shown = Profile.of(DBUser(user_id="alice", name="A")).model_dump()
-        assert shown.keys() == DBUser.model_fields.keys() - {"models"}
+        shown = Profile.of(DBUser(user_id="alice", name="A"), "https://api.example.com").model_dump()
+        assert shown.keys() == DBUser.model_fields.keys() - {"models", "avatar_as_of"}
 
     def test_favorites_show_the_ids_alone(self) -> None:
         shown = Favorites.of(DBReport(user_id="alice", title="T", favorites={"b", "a"}, version=3))

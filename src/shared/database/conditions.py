@@ -83,6 +83,14 @@ def older_than(updated_at: str) -> Condition:
     return absent("updated_at") | earlier
 
 
+def before(attribute: str, moment: str) -> Condition:
+    """The time in the attribute is earlier than `moment`, or there is none."""
+    reached = Condition(
+        f"#{attribute} >= :{attribute}_moment", {f"#{attribute}": attribute}, {f":{attribute}_moment": {"S": moment}}
+    )
+    return ~reached
+
+
 def not_written_by(write_id: str) -> Condition:
     """None of the row's last four writes is this one."""
     names = {f"#{entry}": entry for entry in REGISTER}

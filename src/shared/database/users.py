@@ -10,10 +10,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from ..errors import FieldError, InvalidRequest, PreconditionFailed, Unavailable
 from ..models.json_value import JsonObject
 from ..models.user import DBUser, Preferences, UpdateProfile
-from . import writes
+from . import conditions, writes
 from .attributes import Row
 from .repository import Repository, completed, operation
-from .writes import Change, Target, Terms, WriteId
+from .writes import Change, Guard, Target, Terms, WriteId
 
 _MAX_MERGES = 10
 
@@ -52,6 +52,22 @@ class UserRepository(Repository):
         return self._merge(user_id, sets, given)
 
     @operation
+    def place_avatar(self, user_id: str, avatar_url: str, requested_at: str) -> DBUser:
+        """Make an upload that was asked for at `requested_at` the avatar, and return the user as they then are.
+
+        Nothing changes where an avatar is there that was asked for then or later, a client has changed the address
+        since, or the user's row was made since: uploads may be checked in any order, and again. Raises NotFound.
+        """
+        change = Change(sets={"avatar_url": avatar_url, "avatar_as_of": requested_at})
+        return self._note_upload(user_id, change, requested_at, "avatar_as_of")
+
+    @operation
+    def refuse_avatar(self, user_id: str, reason: str, requested_at: str) -> DBUser:
+        """Note why an upload was refused, unless a later one has been judged; else as `place_avatar`."""
+        change = Change(sets={"avatar_error": reason, "avatar_error_as_of": requested_at})
+        return self._note_upload(user_id, change, requested_at, "avatar_as_of", "avatar_error_as_of")
+
+    @operation
     def delete_user(self, user_id: str, versions: Collection[int] | None = None) -> None:
         """Delete the user's row. Raises NotFound or PreconditionFailed."""
         writes.delete(self._manager, self._target(user_id), versions)
@@ -72,7 +88,21 @@ class UserRepository(Repository):
         raise Unavailable("Too many others are changing this profile. Nothing was changed; try again.")
 
     def _update(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
-        return _to_user(writes.update(self._manager, self._target(user_id), Change(sets=sets), terms))
+        clocked = ["avatar_as_of"] if "avatar_url" in sets else []
+        return _to_user(writes.update(self._manager, self._target(user_id), Change(sets=sets, clocked=clocked), terms))
+
+    def _note_upload(self, user_id: str, change: Change, requested_at: str, *times: str) -> DBUser:
+        """One change under the rule that each of these times of the row is earlier, and that of its making too."""
+        condition = conditions.before("created_at", requested_at)
+        for name in times:
+            condition &= conditions.before(name, requested_at)
+
+        def is_settled(row: Row) -> bool:
+            return any(row.get(name, "") >= requested_at for name in ("created_at", *times))
+
+        # The next change of the address takes a later time than this one, which must not be behind the request's.
+        terms = Terms(guard=Guard(condition, is_settled), not_before=requested_at)
+        return _to_user(writes.update(self._manager, self._target(user_id), change, terms))
 
     def _target(self, user_id: str) -> Target:
         return Target(self._manager.settings.users_table, {"user_id": user_id}, user_id, self.kind)
@@ -113,4 +143,12 @@ def _cleared(sets: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_user(row: Row) -> DBUser:
     missing: Row = {"name": None, "email": None, "avatar_url": None, "preferences": {}, "models": {}}
-    return DBUser.model_construct(**{**missing, **completed(row)})
+    return DBUser.model_construct(
+        **{**missing, **completed(row), "avatar_as_of": row.get("avatar_as_of"), "avatar_error": _error_of(row)}
+    )
+
+
+def _error_of(row: Row) -> str | None:
+    """Why the newest upload was refused; None where a later one became the avatar, or the same form's second one."""
+    is_newest = row.get("avatar_error_as_of", "") > row.get("avatar_as_of", "")
+    return row.get("avatar_error") if is_newest else None

@@ -36,8 +36,9 @@ FIRST_VERSION = 1
 _LONGEST_PAUSE_SECONDS = 0.1
 _MICROSECOND = timedelta(microseconds=1)
 _CREATED_BY = "create_write"
-BOOKKEEPING = frozenset({*REGISTER, _CREATED_BY})
-"""Attributes that the write path keeps in every row and no entity shows."""
+_OF_AVATARS = ("avatar_as_of", "avatar_error", "avatar_error_as_of")
+BOOKKEEPING = frozenset({*REGISTER, _CREATED_BY, *_OF_AVATARS})
+"""Attributes that come with no entity: what the write path keeps in every row, and what became of uploaded avatars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does: attributes set, set where there is none, removed, and members of sets added or deleted."""
+    """What an update does: attributes set, set where there is none, removed, and members of sets added or deleted.
+
+    `clocked` are attributes that take the time of the write itself.
+    """
 
     sets: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     removes: Collection[str] = ()
     adds: Mapping[str, set[str]] = field(default_factory=dict)
     deletes: Mapping[str, set[str]] = field(default_factory=dict)
+    clocked: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Terms:
     write: WriteId = field(default_factory=WriteId)
     versions: Collection[int] | None = None
     guard: Guard | None = None
+    not_before: str = ""
+    """The earliest time that the write may take, where another process's clock has told one."""
 
     def condition(self, may_write: Condition, clock: str) -> Condition:
         condition = may_write & conditions.older_than(clock) & conditions.not_written_by(self.write.id)
@@ -172,7 +179,7 @@ def _write(
     *,
     makes_rows: bool = False,
 ) -> Row:
-    clock = now()
+    clock = max(now(), terms.not_before)
     for attempt in range(_MAX_ROUNDS):
         update = _Update(clock, change, terms, may_write, makes_rows)
         try:
@@ -181,7 +188,7 @@ def _write(
             row = _refusing_row(refusal, target, terms, makes_rows=makes_rows)
             if _is_done(row, clock, terms, refusal, target):
                 return row
-            clock = _later_than(row, target)
+            clock = max(_later_than(row, target), terms.not_before)
         pause(attempt)
     raise Unavailable(f"Too many others are changing this {target.kind}. Nothing was changed; try again.")
 
@@ -256,7 +263,8 @@ class _Update:
         newest, *older = REGISTER
         shifts = [f"#{to} = if_not_exists(#{frm}, :none)" for frm, to in zip(REGISTER, older, strict=False)]
         defaults = {"created_at": self.clock, **change.defaults} if self.makes_rows else dict(change.defaults)
-        sets = {**change.sets, "updated_at": self.clock, newest: self.terms.write.entry(self.clock)}
+        clocked = dict.fromkeys((*change.clocked, "updated_at"), self.clock)
+        sets = {**change.sets, **clocked, newest: self.terms.write.entry(self.clock)}
         assignments = [
             *(f"#{name} = :{name}" for name in sets),
             *(f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults),

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from .avatar import absolute_avatar_url
 from .fields import MAX_NAME, UNPRINTABLE, Name, PatchModel, ResponseModel, Timestamp, now, printable
 from .json_value import JsonObject, storable_within
 
@@ -42,6 +43,12 @@ class DBUser(BaseModel):
     created_at: Timestamp = Field(default_factory=now)
     updated_at: Timestamp = Field(default_factory=lambda fields: fields["created_at"])
     version: int = 1
+    avatar_as_of: Annotated[str | None, Field(exclude=True)] = None
+    """When the avatar that is there was asked for, or its address was last changed. This one and the next are no part
+    of what a user is stored with: `UserRepository` alone writes them."""
+
+    avatar_error: Annotated[str | None, Field(exclude=True)] = None
+    """Why an upload that is newer than the avatar was refused."""
 
 
 class UpdateProfile(PatchModel):
@@ -60,18 +67,21 @@ class Profile(ResponseModel):
     name: str | None
     email: str | None
     avatar_url: str | None
+    avatar_error: str | None
     preferences: JsonObject
     created_at: str
     updated_at: str
     version: int
 
     @classmethod
-    def of(cls, row: DBUser) -> Self:
+    def of(cls, row: DBUser, base_url: str) -> Self:
+        """An uploaded avatar is stored as a path of this API, and gets the address at which the API was called."""
         return cls.model_construct(
             user_id=row.user_id,
             name=row.name,
             email=row.email,
-            avatar_url=row.avatar_url,
+            avatar_url=absolute_avatar_url(row.avatar_url, base_url),
+            avatar_error=row.avatar_error,
             preferences=row.preferences,
             created_at=row.created_at,
             updated_at=row.updated_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from itertools import islice
@@ -60,6 +60,17 @@ class StoredObject:
 
     body: bytes
     etag: str
+    media_type: str | None = None
+    version: str | None = None
+    """Which version of the object it is, where the bucket keeps versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A presigned POST: a form with these fields, sent to `url`, puts one object. Whoever has it may send it."""
+
+    url: str
+    fields: dict[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +129,18 @@ class ObjectStore:
                 return None
             body = _read(answer["Body"], answer["ContentLength"])
             if body is not None:
-                return StoredObject(body, answer["ETag"])
+                return StoredObject(body, answer["ETag"], answer.get("ContentType"), answer.get("VersionId"))
         raise no_answer(_KIND)
 
-    def put(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> str:
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        media_type: str | None = None,
+    ) -> str:
         """Put an object and return its ETag; with a condition, only over that ETag or only where there is none.
 
         Raises ObjectChanged where the condition does not hold and nothing was put. A put whose own answer got lost is
@@ -129,10 +148,11 @@ class ObjectStore:
         may be repeated at any time, so Unavailable is all there is to say of it.
         """
         condition = _condition(if_match, if_absent)
+        kind = {} if media_type is None else {"ContentType": media_type}
         with counted_call() as attempts:
             try:
                 # A file is sent piece by piece, each within the timeout; bytes would have to be sent within it at once.
-                answer: Any = self._send("put_object", Key=key, Body=BytesIO(body), **condition)
+                answer: Any = self._send("put_object", Key=key, Body=BytesIO(body), **kind, **condition)
                 return str(answer["ETag"])
             except CALL_ERRORS as error:
                 failure = error
@@ -163,6 +183,25 @@ class ObjectStore:
             answer = self._call("delete_objects", Delete=listed)
             for failed in answer.get("Errors", []):
                 _raise_undeleted(failed)
+
+    def delete_version(self, key: str, version: str | None) -> None:
+        """Delete this version of an object for good, or the object where the bucket keeps no versions."""
+        named = {} if version is None else {"VersionId": version}
+        self._call("delete_object", Key=key, **named)
+
+    def presign(self, key: str, media_type: str, sizes: tuple[int, int], seconds: int) -> Form:
+        """A form that puts one object of this media type and of a size in bytes within `sizes`, for so many seconds.
+
+        It is signed here, without a call, and acts with this process's own rights.
+        """
+        form: Any = self.client.generate_presigned_post(
+            Bucket=self.settings.similarity_bucket,
+            Key=key,
+            Fields={"Content-Type": media_type},
+            Conditions=[{"Content-Type": media_type}, ["content-length-range", *sizes]],
+            ExpiresIn=seconds,
+        )
+        return Form(form["url"], form["fields"])
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins so, in the order of keys, read page by page."""

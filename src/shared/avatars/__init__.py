@@ -1,0 +1,1 @@
+"""Avatars: the form for an upload, the check of what arrives, and the removal of what is no longer shown."""
