@@ -21,14 +21,7 @@ ensure_postgresql() {
   if command -v initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
     return
   fi
-  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    _fail "the tests of the migration need PostgreSQL (initdb and pg_ctl): on Debian, apt-get install postgresql."
-  fi
-  echo "Installing PostgreSQL ..." >&2
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; } >&2
-  then
-    _fail "PostgreSQL could not be installed (see above)."
-  fi
+  _install_packages "the tests of the migration need PostgreSQL (initdb and pg_ctl)" postgresql
 }
 
 ensure_chromium() {
@@ -40,14 +33,7 @@ ensure_chromium() {
   for name in chromium chromium-browser google-chrome; do
     if command -v "$name" >/dev/null; then return; fi
   done
-  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    _fail "the tests of the documentation page need Chromium: on Debian, apt-get install chromium; or name one: CHROMIUM=..."
-  fi
-  echo "Installing Chromium ..." >&2
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >&2
-  then
-    _fail "Chromium could not be installed (see above)."
-  fi
+  _install_packages "the tests of the documentation page need Chromium (or CHROMIUM=... that names one)" chromium
 }
 
 # ensure_programs PROGRAM...: by the packages of the same names.
@@ -56,15 +42,21 @@ ensure_programs() {
   for program in "$@"; do
     command -v "$program" >/dev/null || missing+=("$program")
   done
-  if [[ ${#missing[@]} -eq 0 ]]; then
-    return
+  if [[ ${#missing[@]} -gt 0 ]]; then
+    _install_packages "the tests of the documentation need ${missing[*]}" "${missing[@]}"
   fi
+}
+
+# _install_packages WHY PACKAGE...: as Debian has them, for whoever may install them.
+_install_packages() {
+  local why=$1
+  shift
   if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    _fail "the tests of the documentation need ${missing[*]}: on Debian, apt-get install ${missing[*]}."
+    _fail "$why: on Debian, apt-get install $*."
   fi
-  echo "Installing ${missing[*]} ..." >&2
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2
+  echo "Installing $* ..." >&2
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >&2
   then
-    _fail "${missing[*]} could not be installed (see above)."
+    _fail "$* could not be installed (see above)."
   fi
 }
