@@ -1,8 +1,8 @@
 """What schemathesis is told of this API: which values exist, which refusals are to be expected, what must not be seen.
 
-It runs in the environment of schemathesis, which has none of the project's packages. The environment says what there
-is: K9_KNOWN, a JSON object of what the caller and the other tenant have, and K9_CANARY, what is in every row of the
-other tenant and nowhere else.
+It runs in the environment of schemathesis, which has none of the project's packages. Variables say what there is:
+K9_KNOWN, a JSON object of ids that exist, those of other tenants among them, and K9_CANARIES, a JSON list of what is in
+the rows of other tenants and nowhere else.
 """
 
 import json
@@ -13,10 +13,13 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.core.failures import Failure
+from schemathesis.generation.meta import TestPhase
 
 KNOWN: dict[str, list[str]] = json.loads(os.environ["K9_KNOWN"])
-CANARY = os.environ["K9_CANARY"]
+CANARIES: list[str] = json.loads(os.environ["K9_CANARIES"])
 DIMENSION = 3
+_SCHEMATHESIS_OWN_TAG = "0"
+"""It takes this for a valid If-Match, whatever the pattern says; without quotes it is no entity tag."""
 
 _MODEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
 _RESERVED = {".", "..", "batch", "delete", "map", "models", "search", "similarity"}
@@ -26,15 +29,21 @@ _EXPECTED = re.compile(
     r"|the report's reference has no product_id|was already used for a request|has no vector of"
     r"|The cursor is not one that this route gave"
     # What JSON Schema has no words for:
-    r"|significant digits|is nested deeper than|is nested in more than|bytes stored|has \d+ conditions"
+    r"|must not be all zero|significant digits|bytes stored"
+    r"|is nested deeper than|is nested in more than|has \d+ conditions"
 )
-_EXAMPLES_MODEL = "petstore-text-3"
+
+
+@schemathesis.hook
+def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None:
+    """Without the rule that a vector is not all zero: making values for it takes schemathesis many minutes."""
+    del raw_schema["components"]["schemas"]["Vector"]["contains"]
 
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Exchange values that are valid for values that exist, in a part of the cases: others end at a 404 or 422."""
-    if case.path_parameters:
+    if case.path_parameters and not _is_step(case):
         for name in ("report_id", "product_id"):
             _exchange(case.path_parameters, name)
     if case.query:
@@ -44,6 +53,11 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             for name in ("model_version", "product_id"):
                 _exchange(document, name)
             _fit_vector(document)
+
+
+def _is_step(case: Case) -> bool:
+    """Whether the case goes on with what an answer before gave."""
+    return case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL
 
 
 def _items(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,6 +95,8 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
     """Valid data may be refused where the rows decide, or where JSON Schema cannot say what is valid."""
     if failure.__class__.__name__ != "RejectedPositiveData" or response.status_code not in (400, 422):
         return True
+    if (case.headers or {}).get("If-Match") == _SCHEMATHESIS_OWN_TAG:
+        return False
     problem = response.json()
     reasons = [problem["detail"], *(error["message"] for error in problem.get("errors", []))]
     return not any(_EXPECTED.search(reason) for reason in reasons)
@@ -88,7 +104,8 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
 
 @schemathesis.check
 def nothing_of_another_tenant(context: CheckContext, response: Response, case: Case) -> bool | None:
-    """No answer holds what only the other tenant's rows hold."""
+    """No answer holds what only the rows of other tenants hold."""
     sent = f"{response.headers} {response.text}"
-    assert CANARY not in sent, f"{case.operation.label} answered with a row of another tenant"
+    seen = [canary for canary in CANARIES if canary in sent]
+    assert not seen, f"{case.operation.label} answered with a row of another tenant"
     return None
