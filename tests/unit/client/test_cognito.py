@@ -138,6 +138,7 @@ class TestSingleFlight:
             asking = [asyncio.create_task(source.token_async()) for _ in range(50)]
             while not begun.is_set():
                 await asyncio.sleep(0.001)
+            assert sum(thread.name.startswith("asyncio_") for thread in threading.enumerate()) == 1
             go_on.set()
             return set(await asyncio.gather(*asking))
 
