@@ -334,7 +334,9 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
         lambda: api.get(f"{one}/products/product-0000009", query=named),
     )
     exported = {**named, "format": "xlsx"}
-    yield Step("GET /reports/{report_id}/export", lambda: api.get(f"{one}/export", query=exported), 1769)
+    yield Step(
+        "GET /reports/{report_id}/export: XLSX, 20 favourites", lambda: api.get(f"{one}/export", query=exported), 1769
+    )
     yield Step("GET /embeddings/models", lambda: api.get("/embeddings/models"))
     yield Step("POST /embeddings/similarity", lambda: api.post("/embeddings/similarity", named))
     task = meter.consumed.tasks[-1]

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import re
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -319,6 +320,11 @@ class TestPdf:
         assert re.search(r"1 first 0.98387 name: Rex; price: 249.99", text)
         assert "2 gone" in text
         assert CUT not in text
+
+    def test_what_is_not_known_is_not_named(self) -> None:
+        text = pdf_text(pdf_file.render(replace(exported(author=""), model_version=None, reference_product_id=None)))
+        assert "Title My report Date 2026-01-31" in text
+        assert not any(name in text for name in ("Author", "Model version", "Reference product", "Score cosine"))
 
     @pytest.mark.parametrize(
         "title",
