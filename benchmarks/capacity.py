@@ -21,6 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.capacity_rules import (
     Item,
@@ -34,14 +35,19 @@ from benchmarks.similarity_data import table
 from handlers import worker
 from scripts.local import store as local_store
 from scripts.local.folder import LocalFolder
+from shared.avatars.names import Upload
+from shared.database import UserRepository
 from shared.database.manager import default_manager
+from shared.models.fields import now
 from shared.models.vector import Vector
 from shared.similarity.objects import default_objects
 from shared.tasks import set_local_worker, wait_for_local_tasks
 from tests.support.api import Api, all_endpoints
 from tests.support.engines import dynoxide_engine
 from tests.support.environment import AWS_IDENTITY
+from tests.support.images import encoded
 from tests.support.tokens import TokenFactory
+from tests.support.uploads import check
 
 MODEL, ROWS, DIMENSION = "clip-vit-b-32", 500, 512
 USER = "11111111-1111-4111-8111-111111111111"
@@ -288,6 +294,7 @@ def _prepare(api: Api) -> list[str]:
         stored = api.post("/embeddings/batch", {"items": [_embedding(row) for row in range(start, start + 100)]})
         assert stored.status == 200, stored.text
         assert stored.json()["failed"] == 0, stored.text
+    _upload()  # the first has nothing to replace, and loads the decoders
     time.sleep(_SETTLED_SECONDS)
     return paths
 
@@ -301,6 +308,11 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
     yield Step("GET /openapi.json", lambda: api.get("/openapi.json"))
     yield Step("GET /user/profile", lambda: api.get("/user/profile"))
     yield Step("PATCH /user/profile", lambda: api.patch("/user/profile", {"preferences": {"theme": "light"}}))
+    yield Step("POST /user/avatar", lambda: api.post("/user/avatar", {"content_type": "image/jpeg"}))
+    yield Step("worker: an upload of 1000 by 1000 pixels and its check", _upload, 1769)
+    with meter.measuring():  # what nobody counts
+        avatar = str(UserRepository.get_user(USER).avatar_url)
+    yield Step("GET /avatars/{owner}/{avatar_id}", lambda: api.get(avatar))
     yield Step("POST /reports", lambda: api.post("/reports", {"title": "New", "reference": _product(1)}))
     yield Step("GET /reports", lambda: api.get("/reports"))
     yield Step("GET /reports/{report_id}", lambda: api.get(one))
@@ -365,6 +377,16 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
 
 def _task(task: dict[str, Any]) -> Callable[[], object]:
     return lambda: worker.handler({**task, "owner": USER, "model_version": MODEL})
+
+
+_PHOTOGRAPH = encoded(Image.effect_noise((1000, 1000), 40).convert("RGB"), "JPEG")
+
+
+def _upload() -> None:
+    """An avatar in place of the one before, from where its form is sent."""
+    key = Upload.new(USER, now()).key
+    default_objects().put(key, _PHOTOGRAPH, media_type="image/jpeg")
+    check(key)
 
 
 def _forget_indexes() -> None:

@@ -41,6 +41,27 @@ def test_a_patch_merges_preferences(users: UserRepository, alice: str) -> None:
     assert users.get_user(alice).name is None
 
 
+def test_of_avatars_the_last_that_was_asked_for_stays(users: UserRepository, alice: str) -> None:
+    """Whatever order they come in; a time that the row does not have is before any."""
+    made, early, middle, late = (f"200{year}-01-01T00:00:00.000000Z" for year in range(4))
+    users.create_user(DBUser(user_id=alice, created_at=middle))
+    assert users.place_avatar(alice, "/early", early).avatar_url is None
+    users.delete_user(alice)
+    with pytest.raises(NotFound):
+        users.place_avatar(alice, "/late", late)
+    users.create_user(DBUser(user_id=alice, created_at=made))
+    assert users.refuse_avatar(alice, "too large", early).avatar_error == "too large"
+    assert users.place_avatar(alice, "/middle", middle).avatar_url == "/middle"
+    for url, requested_at in (("/early", early), ("/again", middle)):
+        assert users.place_avatar(alice, url, requested_at).avatar_url == "/middle"
+    user = users.refuse_avatar(alice, "too small", early)
+    assert (user.avatar_error, user.version) == (None, 3)
+    assert users.place_avatar(alice, "/late", late).avatar_url == "/late"
+    changed = users.update_user(alice, {"avatar_url": None})
+    assert (changed.avatar_url, changed.avatar_as_of) == (None, changed.updated_at)
+    assert users.get_user(alice) == changed
+
+
 @unlike(MOTO_IS_NOT_ATOMIC)
 def test_concurrent_merges_lose_nothing(users: UserRepository, alice: str) -> None:
     users.create_user(DBUser(user_id=alice))

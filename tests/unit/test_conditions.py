@@ -16,6 +16,7 @@ EVERY = [
     conditions.at_version([3, 1]),
     conditions.older_than("2026-01-01T00:00:00.000000Z"),
     conditions.not_written_by("write-1"),
+    conditions.before("created_at", "2026-01-01T00:00:00.000000Z") & conditions.before("avatar_as_of", "2026"),
     conditions.room_for("p", 500),
     conditions.favorite("p"),
     conditions.live(),
