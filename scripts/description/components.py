@@ -9,7 +9,7 @@ from shared.models.vector import MAX_DIMENSION
 
 Schema = dict[str, Any]
 
-_SMALLEST, _LARGEST = float(f"1e{MIN_EXPONENT}"), float(f"9.99e{MAX_EXPONENT}")
+_SMALLEST, _TOO_LARGE = float(f"1e{MIN_EXPONENT}"), float(f"1e{MAX_EXPONENT + 1}")
 _MAX_FLOAT32 = (2 - 2**-24) * 2.0**127
 """What is nearer to the largest float32 than to the next power of two (IEEE 754-2019, section 4.3.1)."""
 
@@ -28,8 +28,8 @@ _NUMBER: Schema = {
     "description": f"A number of at most {MAX_DIGITS} significant digits; it is kept exactly.",
     "anyOf": [
         {"const": 0},
-        {"minimum": _SMALLEST, "maximum": _LARGEST},
-        {"minimum": -_LARGEST, "maximum": -_SMALLEST},
+        {"minimum": _SMALLEST, "exclusiveMaximum": _TOO_LARGE},
+        {"exclusiveMinimum": -_TOO_LARGE, "maximum": -_SMALLEST},
     ],
 }
 _VALUE: Schema = {

@@ -31,7 +31,6 @@ _LINKS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "list_embeddings": {
             "cursor": "$response.body#/next_cursor",
             "model_version": "$request.query.model_version",
-            "catalogue": "$request.query.catalogue",
         }
     },
     "build_matrix": {"get_matrix": _MODEL},

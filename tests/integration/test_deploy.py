@@ -600,7 +600,7 @@ def test_smoke_passes_and_cleans_up(dev: Dev, stdin: bool) -> None:
     done = smoke(f"http://localhost:{dev.port}/", dev.token("bob"), stdin=stdin)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 19
+    assert len(lines) == 20
     assert all(line.startswith("ok  ") for line in lines[:-1])
     assert lines[-1].endswith("all checks hold.")
     assert dev.token("bob") not in done.stdout + done.stderr

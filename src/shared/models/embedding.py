@@ -81,6 +81,16 @@ def _as_float(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else value
 
 
+_MOST_DIGITS = 15
+
+
+def _as_whole(value: object) -> object:
+    """72.0 is an integer to JSON Schema, as RFC 8259, section 6, knows numbers of one kind alone."""
+    if not isinstance(value, Decimal) or not value.is_finite() or value.adjusted() >= _MOST_DIGITS:
+        return value
+    return int(value) if value == value.to_integral_value() else value
+
+
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_as_float)]
 ModelVersion = Annotated[
     str, AfterValidator(_model_version), Field(json_schema_extra={"pattern": f"^{_MODEL_VERSION}$"})
@@ -212,7 +222,7 @@ class SearchOptions(RequestModel):
 
     model_version: ModelVersion
     embedding_vector: EmbeddingVector | None = None
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = 10
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K), BeforeValidator(_as_whole)] = 10
     min_score: Number | None = None
     filter: FilterDocument | None = None
     metric: Metric = "cosine"
@@ -245,7 +255,7 @@ class BuildMatrix(RequestModel):
     """The similarity matrix to build: the `k` nearest neighbours of every product."""
 
     model_version: ModelVersion
-    k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = 10
+    k: Annotated[int, Field(ge=1, le=MAX_TOP_K), BeforeValidator(_as_whole)] = 10
     catalogue: Catalogue = "own"
 
 
