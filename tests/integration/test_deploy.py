@@ -76,7 +76,7 @@ client = boto3.client("cloudformation", region_name=arguments[arguments.index("-
 made = [found for found in client.describe_stacks()["Stacks"] if found["StackName"] == stack]
 change_set = client.create_change_set(
     StackName=stack,
-    ChangeSetName=f"samcli-deploy{int(time.time())}",
+    ChangeSetName=f"samcli-deploy{time.time_ns()}",
     ChangeSetType="UPDATE" if made else "CREATE",
     TemplateBody=(here / "template.json").read_text(),
     Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
@@ -277,7 +277,10 @@ def _template() -> dict[str, Any]:
         "Properties": {
             "BucketName": {"Fn::Sub": f"k9-similarity-${{Environment}}-{ACCOUNT}"},
             "VersioningConfiguration": {"Status": "Enabled"},
-            "Tags": [{"Key": "origins", "Value": {"Ref": "AllowedOrigins"}}],
+            "Tags": [
+                {"Key": "origins", "Value": {"Ref": "AllowedOrigins"}},
+                {"Key": "address", "Value": {"Ref": "PublicUrl"}},
+            ],
         },
     }
     return {
