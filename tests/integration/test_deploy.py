@@ -76,7 +76,7 @@ client = boto3.client("cloudformation", region_name=arguments[arguments.index("-
 made = [found for found in client.describe_stacks()["Stacks"] if found["StackName"] == stack]
 change_set = client.create_change_set(
     StackName=stack,
-    ChangeSetName=f"samcli-deploy{int(time.time())}",
+    ChangeSetName=f"samcli-deploy{time.time_ns()}",
     ChangeSetType="UPDATE" if made else "CREATE",
     TemplateBody=(here / "template.json").read_text(),
     Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
@@ -277,7 +277,10 @@ def _template() -> dict[str, Any]:
         "Properties": {
             "BucketName": {"Fn::Sub": f"k9-similarity-${{Environment}}-{ACCOUNT}"},
             "VersioningConfiguration": {"Status": "Enabled"},
-            "Tags": [{"Key": "origins", "Value": {"Ref": "AllowedOrigins"}}],
+            "Tags": [
+                {"Key": "origins", "Value": {"Ref": "AllowedOrigins"}},
+                {"Key": "address", "Value": {"Ref": "PublicUrl"}},
+            ],
         },
     }
     return {
@@ -600,7 +603,7 @@ def test_smoke_passes_and_cleans_up(dev: Dev, stdin: bool) -> None:
     done = smoke(f"http://localhost:{dev.port}/", dev.token("bob"), stdin=stdin)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 19
+    assert len(lines) == 20
     assert all(line.startswith("ok  ") for line in lines[:-1])
     assert lines[-1].endswith("all checks hold.")
     assert dev.token("bob") not in done.stdout + done.stderr
