@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.models.avatar import MAX_UPLOAD_BYTES
+
 REPORT_ID = "3f0e9a52-7a5c-4b63-8d0f-0d4d1f2a9c11"
 MODEL_VERSION = "petstore-text-3"
 PRODUCT_ID = "dog-bed-42"
@@ -35,10 +37,20 @@ _PROFILE = {
     "name": "Ada Lovelace",
     "email": "ada@example.com",
     "avatar_url": "https://images.example.com/ada.png",
+    "avatar_error": None,
     "preferences": {"theme": "dark", "units": "metric"},
     "created_at": _AT,
     "updated_at": _LATER,
     "version": 2,
+}
+_FORM = {
+    "Content-Type": "image/png",
+    "key": "uploads/0b6f4c1e-2a77-4f55-9c1d-6a1f6a3c8f10/20260314092653589793-2f6d8a",
+    "x-amz-algorithm": "AWS4-HMAC-SHA256",
+    "x-amz-credential": "ASIAEXAMPLE/20260314/eu-central-1/s3/aws4_request",
+    "x-amz-date": "20260314T092653Z",
+    "policy": "eyJleHBpcmF0aW9uIjogIi4uLiJ9",
+    "x-amz-signature": "5f2b",
 }
 _EMBEDDING = {
     **_BED_KEY,
@@ -66,7 +78,7 @@ _MATRIX = {
 
 @dataclass(frozen=True)
 class Example:
-    """The parameters and body of one request, and the body of its answer."""
+    """The parameters and body of one request, and the body of its answer; None where that is empty, or a file."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
@@ -83,6 +95,15 @@ EXAMPLES: Mapping[str, Example] = {
             "preferences": {"theme": "dark", "units": "metric"},
         },
         answer=_PROFILE,
+    ),
+    "request_avatar": Example(
+        body={"content_type": "image/png"},
+        answer={
+            "url": "https://k9-similarity-prod-123456789012.s3.eu-central-1.amazonaws.com/",
+            "fields": _FORM,
+            "expires_at": _AT,
+            "max_bytes": MAX_UPLOAD_BYTES,
+        },
     ),
     "create_report": Example(
         body={"title": "Beds for large dogs", "reference": _REFERENCE, "date": "2026-03-14"},
@@ -110,6 +131,7 @@ EXAMPLES: Mapping[str, Example] = {
         {**_KEY, "top_k": 5, "filter": _FILTER},
         {**_HITS, "hits": [{**_HIT, "is_favorite": True}]},
     ),
+    "export_report": Example({**_IN_PATH, **_KEY, "format": "csv"}),
     "score_product": Example(
         {**_IN_PATH, **_KEY, "product_id": "travel-mat-7"},
         answer={

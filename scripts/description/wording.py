@@ -22,6 +22,7 @@ TAGS: Mapping[str, str] = {
 
 _MEMBERS: Mapping[str, str] = {
     "author": "Who wrote the report; the profile's name where it is not given.",
+    "avatar_error": "Why the image that was uploaded last was refused; null where it was not.",
     "avatar_id": "Names one uploaded image.",
     "avatar_url": "Where an image of the user is.",
     "built_at": "When the last finished matrix was built (RFC 3339, UTC).",

@@ -24,7 +24,17 @@ ERRORS = Page.read("docs/guides/errors.md")
 LIMITS = Page.read("docs/guides/limits.md")
 AUTHENTICATION = Page.read("docs/guides/authentication.md")
 
-_UNITS = {"": 1, "characters": 1, "levels": 1, "second": 1, "seconds": 1, "days": 86_400, "KB": 1024, "MB": 1024**2}
+_UNITS = {
+    "": 1,
+    "characters": 1,
+    "levels": 1,
+    "pixels": 1,
+    "second": 1,
+    "seconds": 1,
+    "days": 86_400,
+    "KB": 1024,
+    "MB": 1024**2,
+}
 _INTERNAL = {"MAX_COMPONENT_TEXT"}
 """Limits that nobody can meet from outside."""
 

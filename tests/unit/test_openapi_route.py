@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from base64 import b64decode
 from collections.abc import Mapping
 
 import pytest
@@ -20,7 +19,7 @@ def get(**headers: str) -> Answer:
 
 def body(answer: Answer) -> bytes:
     assert answer.raw["isBase64Encoded"]
-    return b64decode(answer.text)
+    return answer.content
 
 
 def varies_by(headers: Mapping[str, str]) -> list[str]:

@@ -80,7 +80,7 @@ class TestEveryFormat:
         with caplog.at_level(logging.DEBUG):
             file = formats.render(name, report)
         assert file.name.endswith(f".{name}")
-        assert file.media_type.split(";")[0] == formats.MEDIA_TYPES[name]
+        assert file.media_type == formats.MEDIA_TYPES[name]
         assert len(file.body) > 20
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 

@@ -8,17 +8,15 @@ from .file_names import file_name
 
 MEDIA_TYPES: dict[ExportFormat, str] = {
     "zip": "application/zip",
-    "csv": "text/csv",
+    "csv": "text/csv; charset=utf-8; header=present",  # RFC 4180, section 3
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
 }
-_PARAMETERS = {"csv": "; charset=utf-8; header=present"}
-"""RFC 4180, section 3."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """A finished file; `media_type` with its parameters."""
+    """A finished file."""
 
     name: str
     media_type: str
@@ -28,5 +26,4 @@ class RenderedFile:
 def render(file_format: ExportFormat, exported: ExportedReport) -> RenderedFile:
     """The report as a file. A format's module, and the libraries that it needs, are imported when it is first used."""
     module = import_module(f".{file_format}_file", __package__)
-    media_type = MEDIA_TYPES[file_format] + _PARAMETERS.get(file_format, "")
-    return RenderedFile(file_name(exported.report, file_format), media_type, module.render(exported))
+    return RenderedFile(file_name(exported.report, file_format), MEDIA_TYPES[file_format], module.render(exported))

@@ -63,8 +63,10 @@ class Described:
 
     @property
     def answer_schema(self) -> Schema | None:
-        """That of the JSON answer, where it has members of its own."""
+        """That of the JSON answer, where it has members of its own; a file's, which may be a link to it, is the file."""
         content = self.success[1].get("content", {})
+        if content.keys() != {"application/json"}:
+            return None
         schema = content.get("application/json", {}).get("schema")
         return schema if schema and "properties" in resolved(schema) else None
 

@@ -1,6 +1,7 @@
 """The document: valid, up to date, complete, and with examples that do what they say."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,9 @@ from tests.conftest import ALICE
 from tests.support.api import Api, Context, encoded
 from tests.support.cases import build_matrix, embed, insert
 from tests.support.description import check_answer, document, faults, operation
+
+NAMED_BY_ANSWERS = {"get_asset", "get_avatar"}
+"""Operations of things whose names nobody knows before an answer, or the page, has said them."""
 
 ENDPOINTS = {operation_id(each): each for each in all_endpoints()}
 
@@ -166,7 +170,7 @@ def test_the_statuses_of_a_route(name: str, expected: set[int]) -> None:
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_what_every_route_refuses(alice: Api, name: str) -> None:
     """A query of too many fields, and a body that is too long, wanted or not."""
-    path = ENDPOINTS[name].path.format(report_id="r", product_id="p")
+    path = re.sub(r"{\w+}", "r", ENDPOINTS[name].path)
     many = "&".join(f"f{number}=1" for number in range(51))
     assert alice.request(ENDPOINTS[name].method, path, query=many).status == 400
     assert alice.request(ENDPOINTS[name].method, path, "x" * (1024 * 1024 + 3)).status == 413
@@ -282,7 +286,7 @@ class TestExamples:
     def test_every_operation_with_parameters_or_a_body_has_one(self) -> None:
         for name, each in ENDPOINTS.items():
             takes = {*each.types} - {"caller", "terms", "request"}
-            assert name in EXAMPLES or not takes, name
+            assert name in EXAMPLES or not takes or name in NAMED_BY_ANSWERS, name
 
     def test_every_example_is_of_an_operation(self) -> None:
         assert EXAMPLES.keys() <= ENDPOINTS.keys()
@@ -296,8 +300,8 @@ class TestExamples:
         if name == "get_profile":
             self.send(alice, "update_profile")
         answer = self.send(alice, name)
-        expected = EXAMPLES[name].answer
-        assert answer.status == (ENDPOINTS[name].status if expected is not None else 204)
+        expected, is_a_file = EXAMPLES[name].answer, bool(ENDPOINTS[name].media_types)
+        assert answer.status == (ENDPOINTS[name].status if expected is not None or is_a_file else 204)
         if expected is not None:
             assert shape(answer.json()) == shape(expected)
 

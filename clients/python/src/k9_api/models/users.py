@@ -17,7 +17,7 @@ class Profile:
     created_at: str
     updated_at: str
     version: int
-    avatar_error: str | None = None
+    avatar_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
