@@ -63,7 +63,7 @@ class Described:
 
     @property
     def answer_schema(self) -> Schema | None:
-        """That of the JSON answer, where it has members of its own; a file's, which may be a link to it, is the file."""
+        """That of the JSON answer, where it has members of its own; not where a file may come in its place."""
         content = self.success[1].get("content", {})
         if content.keys() != {"application/json"}:
             return None
