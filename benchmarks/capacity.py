@@ -298,6 +298,7 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
     searched = {**named, "embedding_vector": _vector(7)}
     one, other = reports[3], reports[4]
     yield Step("GET /health", lambda: api.get("/health"))
+    yield Step("GET /openapi.json", lambda: api.get("/openapi.json"))
     yield Step("GET /user/profile", lambda: api.get("/user/profile"))
     yield Step("PATCH /user/profile", lambda: api.patch("/user/profile", {"preferences": {"theme": "light"}}))
     yield Step("POST /reports", lambda: api.post("/reports", {"title": "New", "reference": _product(1)}))

@@ -25,15 +25,15 @@ _NAMED_BY_COMPONENTS = (NewEmbedding,)
 
 
 def all_endpoints() -> list[Endpoint]:
-    """Every route of the project, by path and method."""
+    """Every route of the project."""
     handlers.load_all()
-    ours = [endpoint for endpoint in ENDPOINTS.values() if endpoint.function.__module__.startswith("handlers.")]
-    return sorted(ours, key=lambda endpoint: (endpoint.path, endpoint.method))
+    return [endpoint for endpoint in ENDPOINTS.values() if endpoint.function.__module__.startswith("handlers.")]
 
 
 def build(endpoints: Iterable[Endpoint] | None = None) -> Object:
     """The OpenAPI document of these endpoints, of all where none are given."""
-    chosen = list(all_endpoints() if endpoints is None else endpoints)
+    given = all_endpoints() if endpoints is None else endpoints
+    chosen = sorted(given, key=lambda endpoint: (endpoint.path, endpoint.method))
     models = {model for endpoint in chosen for model in models_of(endpoint)} | set(_NAMED_BY_COMPONENTS)
     schemas = Schemas(sorted(models, key=lambda model: model.__name__))
     paths: dict[str, Object] = {}

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 
+from shared.models.embedding import MAX_PRODUCT_BYTES
+from shared.models.report import MAX_FAVORITES, MAX_REFERENCE_BYTES
+from shared.models.user import MAX_PREFERENCES_BYTES
+
 DESCRIPTION = (
     "Reports about products, product embeddings, and which products are most alike. JSON in UTF-8 both ways; errors are"
     " problem+json (RFC 9457). Every user has rows of their own; the shared catalogue can be read by all."
@@ -41,7 +45,7 @@ _MEMBERS: Mapping[str, str] = {
     "examined": "How many products were looked at.",
     "expires_at": "Until when the address can be used (RFC 3339, UTC).",
     "failed": "How many items were not stored.",
-    "favorites": "Ids of the report's favourite products.",
+    "favorites": f"Ids of the report's favourite products, at most {MAX_FAVORITES}.",
     "fields": "The form fields to send along with the file.",
     "file": "The name of the file.",
     "file_name": "What to call the file.",
@@ -71,12 +75,15 @@ _MEMBERS: Mapping[str, str] = {
     "next_cursor": "Where the next page goes on; null on the last.",
     "owner": "Names whose image it is.",
     "pointer": "A JSON Pointer (RFC 6901) into the request.",
-    "preferences": "The user's settings, any JSON object.",
+    "preferences": f"The user's settings, any JSON object of at most {MAX_PREFERENCES_BYTES // 1024} KB.",
     "problem": "The slug of the problem that a request of its own would have had.",
-    "product": "The product's metadata, any JSON object.",
+    "product": f"The product's metadata, any JSON object of at most {MAX_PRODUCT_BYTES // 1024} KB.",
     "product_id": "Names the product.",
     "progress": "The share of the newest build that is done, 0 to 1.",
-    "reference": "The product that the report is about, any JSON object; searches look for its product_id or id.",
+    "reference": (
+        f"The product that the report is about, any JSON object of at most {MAX_REFERENCE_BYTES // 1024} KB; searches"
+        " look for its product_id or id."
+    ),
     "reference_product_id": "The product that the report's reference names.",
     "report_id": "Names the report.",
     "reports": "The reports of this page.",

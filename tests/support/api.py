@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import handlers
 from shared.events import Event
 from shared.http import ENDPOINTS, Endpoint, Response
+from tests.support.description import check_answer
 from tests.support.tokens import TokenFactory
 
 
@@ -82,9 +83,11 @@ class Api:
         return self.request("DELETE", path, **options)
 
     def request(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
-        """`options` are those of `event`."""
+        """`options` are those of `event`. Raises AssertionError for an answer that the OpenAPI document lacks."""
         endpoint, _ = find_endpoint(method, path)
-        return Answer(endpoint(self.event(method, path, body, **options), Context()))
+        response = endpoint(self.event(method, path, body, **options), Context())
+        check_answer(endpoint, response)
+        return Answer(response)
 
     def event(
         self,

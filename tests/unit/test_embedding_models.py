@@ -70,12 +70,12 @@ ACCEPTED: Table = [
     ((DeleteEmbeddings,), "filter", [{}, {"a": 1}, {"a": {"$gt": Decimal("1.5")}}]),
     ((DeleteEmbeddings,), "dry_run", [True, False]),
     ((DeleteEmbeddings,), "continuation", ["x", None]),
-    ((SearchOptions,), "top_k", [1, 100]),
+    ((SearchOptions,), "top_k", [1, 100, Decimal("72.0"), Decimal("1E+2"), Decimal("7.2E1")]),
     ((SearchOptions,), "min_score", [0, -1, 0.5, Decimal("0.5"), Decimal("1E-999"), 10**30, None]),
     ((SearchOptions,), "diversity", [0, 1, 0.5, Decimal("0.25")]),
     ((SearchOptions,), "metric", ["cosine", "dot", "euclidean"]),
     ((SearchOptions,), "filter", [{}, None]),
-    ((BuildMatrix,), "k", [1, 100]),
+    ((BuildMatrix,), "k", [1, 100, Decimal("12.0")]),
 ]
 
 REFUSED: Table = [
@@ -98,6 +98,7 @@ REFUSED: Table = [
     ((DeleteEmbeddings,), "dry_run", ["true", 1, None]),
     ((DeleteEmbeddings,), "continuation", ["x" * 8193, 7]),
     ((SearchOptions,), "top_k", [0, 101, "10", 1.5, True, None, Decimal("NaN"), Decimal("10.5")]),
+    ((SearchOptions,), "top_k", [Decimal("Infinity"), Decimal("sNaN"), Decimal("1E+999999999"), Decimal("101.0")]),
     ((SearchOptions,), "min_score", [math.nan, math.inf, Decimal("NaN"), Decimal("1E+999"), "0.5", True]),
     ((SearchOptions,), "diversity", [-0.1, 1.1, Decimal("NaN"), Decimal("1.01"), "0.5", None]),
     ((SearchOptions,), "metric", ["Cosine", "", None]),

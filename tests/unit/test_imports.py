@@ -139,6 +139,12 @@ def test_a_handler_of_reports_imports_nothing_of_embeddings(imported: Imported) 
     assert not {"shared.models.embedding", "shared.database.embeddings", "shared.similarity"} & set(modules)
 
 
+def test_the_handler_of_the_document_imports_no_other(imported: Imported) -> None:
+    """It serves a file: neither the models that the file tells of nor the generator is there."""
+    modules = imported["handlers.documentation.get_openapi"]["modules"]
+    assert not {"shared.models.embedding", "shared.models.report", "handlers.reports", "scripts"} & set(modules)
+
+
 def test_the_repositories_can_be_imported_as_in_lambda() -> None:
     code = "from shared.database import DBReport, DBUser, ReportRepository as R, UserRepository; print(R.__module__)"
     assert python("-c", code, path=str(SRC), cwd=Path(os.sep)).strip() == "shared.database.reports"

@@ -1,5 +1,7 @@
 """The models: what a client may send, what a row is, what an answer shows."""
 
+import re
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from shared.models import DBReport, DBUser
-from shared.models.fields import new_id, now, parse_timestamp, timestamp, today
+from shared.models.fields import UNPRINTABLE, new_id, now, parse_timestamp, printable, timestamp, today
 from shared.models.report import (
     MAX_FAVORITES,
     CreateReport,
@@ -102,6 +104,32 @@ def test_accepted(model: type[BaseModel], member: str, value: object) -> None:
 def test_refused(model: type[BaseModel], member: str, value: object) -> None:
     valid = {"title": "T"} if model is CreateReport else {}
     assert {fault[0] for fault in refused_at(model, {**valid, member: value})} == {member}
+
+
+@pytest.mark.parametrize("kind", ["Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cs"])
+def test_what_cannot_be_printed_in_the_basic_multilingual_plane_is_refused(kind: str) -> None:
+    characters = [chr(point) for point in range(0x10000) if unicodedata.category(chr(point)) == kind]
+    accepted = [character for character in characters if is_printable(character)]
+    assert accepted == ([" "] if kind == "Zs" else [])
+
+
+def test_what_can_be_printed_is_taken() -> None:
+    """As far as this Python's Unicode knows it; later ones only add to it."""
+    assigned = [chr(point) for point in range(0x110000) if unicodedata.category(chr(point))[0] not in "CZ"]
+    assert [character for character in assigned if not is_printable(character)] == []
+
+
+def test_the_rule_reads_the_same_as_a_pattern_of_the_document() -> None:
+    pattern = re.compile(f"^[^{UNPRINTABLE}]*$")
+    characters = [chr(point) for point in range(0x10000) if not 0xD800 <= point < 0xE000 and chr(point) != "\n"]
+    assert all(bool(pattern.search(character)) == is_printable(character) for character in characters)
+
+
+def is_printable(text: str) -> bool:
+    try:
+        return printable(text) == text
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize(("value", "fault"), [("", 1), ("x" * 257, 1), ("a\x00", 1), (7, 1), ("\u200b", 1)])
