@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -10,6 +11,7 @@ from .process import per_process
 
 TokenUse = Literal["id", "access"]
 _INDEX_CACHE_MEGABYTES = 256
+_TOKEN_LIFE_MINUTES = 24 * 60
 
 
 class ConfigurationError(Exception):
@@ -81,6 +83,16 @@ class Settings:
     @property
     def region(self) -> str:
         return self.environ.get("AWS_REGION") or self._required("AWS_DEFAULT_REGION", "the AWS region (or AWS_REGION)")
+
+    @property
+    def token_life(self) -> timedelta:
+        """The longest that a token of the pool is good for; where it is not said, a day: Cognito allows no more."""
+        stated = self.environ.get("TOKEN_LIFE_MINUTES") or str(_TOKEN_LIFE_MINUTES)
+        if not stated.isascii() or not stated.isdigit() or int(stated) > _TOKEN_LIFE_MINUTES:
+            raise ConfigurationError(
+                f"TOKEN_LIFE_MINUTES is {stated!r}: set it to a whole number up to {_TOKEN_LIFE_MINUTES}."
+            )
+        return timedelta(minutes=int(stated))
 
     @property
     def user_pool_id(self) -> str:

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"shared.jwks", "shared.events", "shared.telemetry"},
     {"shared.tasks"},
     {"shared.similarity"},
+    {"shared.account"},
     {"shared.auth"},
     {"shared.binding"},
     {"shared.http"},

@@ -39,9 +39,14 @@ def new_client(settings: Settings) -> DynamoDBClient:
 
 
 def new_s3_client(settings: Settings) -> S3Client:
-    """An S3 client in the same way; at a given endpoint a bucket is a folder of it, since it rarely is a host name."""
-    style: dict[str, Any] = {"s3": {"addressing_style": "path"}} if settings.s3_endpoint else {}
-    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **style)
+    """An S3 client in the same way; at a given endpoint a bucket is a folder of it, since it rarely is a host name.
+
+    What it signs for others is signed with version 4 for the region's own address: the SDK would take version 2, which
+    newer regions refuse, and the address of all regions, which redirects.
+    """
+    style = "path" if settings.s3_endpoint else "virtual"
+    options: dict[str, Any] = {"signature_version": "s3v4", "s3": {"addressing_style": style}}
+    made: S3Client = _made(_pared_down_session("s3"), "s3", settings.region, settings.s3_endpoint, **options)
     return made
 
 

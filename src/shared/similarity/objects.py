@@ -33,6 +33,7 @@ _CHUNK_BYTES = 1024 * 1024
 _DELETED_AT_ONCE = 1000
 """The most keys that one DeleteObjects takes."""
 
+MAX_PRESIGNED_SECONDS = 300
 _MAX_PREFIX_BYTES = 900
 """S3 takes keys of 1,024 bytes; this leaves room for what comes after the prefix."""
 
@@ -40,6 +41,9 @@ _ALWAYS_HAS = {
     "get_object": ("ETag", "ContentLength"),
     "put_object": ("ETag",),
     "list_objects_v2": ("IsTruncated",),
+    "list_object_versions": ("IsTruncated",),
+    "create_multipart_upload": ("UploadId",),
+    "upload_part": ("ETag",),
 }
 """What tells an answer from that of a proxy in between: XML of another kind reads as an empty answer."""
 
@@ -137,6 +141,23 @@ class ObjectStore:
                 failure = error
         return self._settle(key, body, bool(condition), failure, attempts)
 
+    def presigned_get(self, key: str, *, seconds: int, media_type: str, disposition: str) -> str:
+        """An address at which whoever has it may read the object for so long, answered with these headers.
+
+        Nothing is asked of S3. The address is a secret: it must not be logged. Raises ValueError beyond
+        MAX_PRESIGNED_SECONDS.
+        """
+        if not 0 < seconds <= MAX_PRESIGNED_SECONDS:
+            raise ValueError(f"an address may be good for 1 to {MAX_PRESIGNED_SECONDS} s, not for {seconds}")
+        parameters = {
+            "Bucket": self.settings.similarity_bucket,
+            "Key": key,
+            "ResponseContentType": media_type,
+            "ResponseContentDisposition": disposition,
+            "ResponseCacheControl": "no-store",
+        }
+        return str(self.client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete these objects, those that are gone already too. Whatever it raises, some may have been deleted."""
         remaining = iter(keys)
@@ -156,6 +177,19 @@ class ObjectStore:
             if not answer["IsTruncated"]:
                 return
             position = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One call that has no method here (see `versions`, `uploads`): one that may be repeated at any time."""
+        return self._call(operation, **parameters)
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete these versions, each a key and its version id, for good; those that are gone already too. Whatever it
+        raises, some may have been deleted."""
+        remaining = iter(versions)
+        while batch := list(islice(remaining, _DELETED_AT_ONCE)):
+            listed = {"Objects": [{"Key": key, "VersionId": version} for key, version in batch], "Quiet": True}
+            for failed in self._call("delete_objects", Delete=listed).get("Errors", []):
+                _raise_undeleted(failed)
 
     def _find(self, parameters: dict[str, Any]) -> dict[str, Any] | None:
         try:
@@ -217,10 +251,22 @@ def object_prefix(owner: str, model_version: str) -> str:
     Both are percent-encoded (RFC 3986, section 2.1). Raises ValueError for an empty one, for `.` and `..`, which some
     stores take for folders, and for a pair that is too long for a key.
     """
-    for part in (owner, model_version):
+    return _prefix("similarity", owner, model_version)
+
+
+def export_prefix(owner: str) -> str:
+    """What the keys of all files made for one owner to download begin with; they are deleted after a day.
+
+    Raises ValueError as `object_prefix` does.
+    """
+    return _prefix("exports", owner)
+
+
+def _prefix(kind: str, *parts: str) -> str:
+    for part in parts:
         if part in ("", ".", ".."):
             raise ValueError(f"{part!r} cannot be part of an object's key")
-    prefix = f"similarity/{quote(owner, safe='')}/{quote(model_version, safe='')}/"
+    prefix = "/".join([kind, *(quote(part, safe="") for part in parts), ""])
     if len(prefix) > _MAX_PREFIX_BYTES:
         raise ValueError(f"the key of an object would begin with {len(prefix)} bytes of owner and model version")
     return prefix
