@@ -938,7 +938,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         in_models(
             "declaration_of",
             "self._manager.settled.get((user_id, model_version))",
-            "next((kept for (_, name), (kept, _) in self._manager.settled._kept.items() if name == model_version), None)",
+            "next((kept[0] for fact, kept in self._manager.settled._kept.items() if fact[1] == model_version), None)",
         ),
         the_dimension_of_one_owner_is_not_anothers,
     ),

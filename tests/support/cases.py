@@ -64,6 +64,11 @@ class Case:
         return self.path.startswith("/embeddings") or self.key in _OF_REPORTS_AND_EMBEDDINGS
 
     @property
+    def is_about_accounts(self) -> bool:
+        """It reads or writes the state of what is done with a whole account, which objects hold."""
+        return self.path in ("/user", "/user/erasure", "/user/export")
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -108,6 +113,10 @@ _ALL = [
     Case("GET", "/health"),
     Case("GET", "/user/profile", writes=True),
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
+    Case("DELETE", "/user", 202, writes=True),
+    Case("GET", "/user/erasure"),
+    Case("POST", "/user/export", 202, writes=True),
+    Case("GET", "/user/export"),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
     Case("GET", "/reports"),
     Case("GET", "/reports/{report_id}"),
@@ -135,6 +144,7 @@ _ALL = [
 CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
 SIGNED_IN = [case for case in _ALL if case.path != "/health"]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
+ACCOUNTS = [case for case in SIGNED_IN if case.is_about_accounts]
 
 
 def case_id(case: Case) -> str:
@@ -200,9 +210,9 @@ def build_matrix(owner: str, model_version: str = MODEL, k: int = 3) -> None:
 
 def prepare(owner: str, case: Case | None = None) -> None:
     """Everything that `case` (None: any case) needs to succeed for this owner."""
-    if case is None or case.names_a_report:
+    if case is None or case.names_a_report or case.is_about_accounts:
         insert(owner)
-    if case is None or case.is_about_embeddings:
+    if case is None or case.is_about_embeddings or case.is_about_accounts:
         embed(owner)
         embed(owner, OTHER_PRODUCT, OTHER_VECTOR)
     if case is None or case.needs_a_matrix:

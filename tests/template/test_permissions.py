@@ -22,6 +22,8 @@ Grants = dict[str, set[str]]
 
 DECLARES: Grants = {USERS: {"GetItem", "PutItem", "UpdateItem"}, EMBEDDINGS: {"UpdateItem"}}
 READS_OBJECTS: Grants = {OBJECTS: {"s3:GetObject"}, BUCKET: {"s3:ListBucket"}}
+ERASURES, COPIES = f"{BUCKET}/erasures/*", f"{BUCKET}/exports/*/account/*"
+OF_ACCOUNTS = [f"{BUCKET}/{kind}/*" for kind in ("similarity", "exports", "uploads", "avatars", "pending", "erasures")]
 ASKS: Grants = {WORKER: {"lambda:InvokeFunction"}}
 SEARCHES: Grants = {USERS: {"GetItem"}, EMBEDDINGS: {"GetItem"}, INDEX: {"Query"}, **READS_OBJECTS, **ASKS}
 
@@ -61,15 +63,37 @@ GRANTS: dict[str, Grants] = {
         EMBEDDINGS: {"BatchGetItem"},
         **READS_OBJECTS,
     },
+    "DELETE /user": {
+        ERASURES: {"s3:GetObject", "s3:PutObject"},
+        f"{BUCKET}/pending/erasures/*": {"s3:PutObject"},
+        BUCKET: {"s3:ListBucket"},
+        **ASKS,
+    },
+    "GET /user/erasure": {ERASURES: {"s3:GetObject"}, BUCKET: {"s3:ListBucket"}},
+    "POST /user/export": {
+        COPIES: {"s3:GetObject", "s3:PutObject"},
+        f"{BUCKET}/pending/exports/*": {"s3:PutObject"},
+        BUCKET: {"s3:ListBucket"},
+        **ASKS,
+    },
+    "GET /user/export": {COPIES: {"s3:GetObject"}, BUCKET: {"s3:ListBucket"}},
     "GET /health": {USERS: {"GetItem"}, REPORTS: {"GetItem"}, EMBEDDINGS: {"GetItem"}},
 }
 
 
+ERASES_VERSIONS = {"s3:DeleteObjectVersion", "s3:AbortMultipartUpload"}
+READS_AND_WRITES = {"s3:GetObject", "s3:PutObject"}
 WORKER_GRANTS: Grants = {
-    USERS: {"GetItem"},
+    USERS: {"GetItem", "UpdateItem", "DeleteItem"},
+    REPORTS: {"DeleteItem"},
+    f"{REPORTS}/index/UserReportsIndex": {"Query"},
+    EMBEDDINGS: {"BatchWriteItem"},
     INDEX: {"Query"},
-    OBJECTS: {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
-    BUCKET: {"s3:ListBucket"},
+    **dict.fromkeys(OF_ACCOUNTS, ERASES_VERSIONS),
+    OBJECTS: {*READS_AND_WRITES, "s3:DeleteObject", *ERASES_VERSIONS},
+    ERASURES: {*READS_AND_WRITES, *ERASES_VERSIONS},
+    COPIES: READS_AND_WRITES,
+    BUCKET: {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"},
     DEAD_LETTERS: {"sqs:SendMessage"},
 }
 
@@ -114,12 +138,17 @@ def test_the_workers_grants() -> None:
     assert grants("WorkerFunction") == WORKER_GRANTS
 
 
-def test_every_function_has_a_route_but_the_worker() -> None:
-    assert set(FUNCTIONS) == {*ROUTES.values(), "WorkerFunction"}
+def test_the_grants_of_what_has_the_worker_go_on() -> None:
+    read = {ERASURES: {"s3:GetObject"}, COPIES: {"s3:GetObject"}}
+    assert grants("ResumeFunction") == {**read, BUCKET: {"s3:ListBucket"}, **ASKS}
+
+
+def test_every_function_has_a_route_but_the_worker_and_what_has_it_go_on() -> None:
+    assert set(FUNCTIONS) == {*ROUTES.values(), "WorkerFunction", "ResumeFunction"}
 
 
 def test_no_two_functions_share_a_role() -> None:
-    roles = [role_name(function) for function in (*ROUTES.values(), "WorkerFunction")]
+    roles = [role_name(function) for function in FUNCTIONS]
     assert len(set(roles)) == len(roles)
 
 
@@ -158,6 +187,7 @@ def test_telemetry_goes_to_the_functions_log_group_and_to_x_ray_alone() -> None:
 
 def test_nothing_else_has_a_wildcard_and_nobody_may_scan() -> None:
     everywhere = [grant for function in FUNCTIONS for grant in grants(function).items()]
-    # Objects have no names that the template could know: below this prefix, each owner's own begin with the owner.
-    assert not any("*" in resource.removesuffix("/similarity/*") for resource, _ in everywhere)
+    # Objects have no names that the template could know: below these prefixes, each owner's own begin with the owner.
+    below = {*OF_ACCOUNTS, COPIES, f"{BUCKET}/pending/erasures/*", f"{BUCKET}/pending/exports/*"}
+    assert {resource for resource, _ in everywhere if "*" in resource} == below
     assert not any("*" in action or action == "Scan" for _, actions in everywhere for action in actions)

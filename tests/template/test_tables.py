@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scripts.local.template import Table, Template
+from shared.account.export_status import KEPT
 from tests.template.transformed import stack
 
 TEMPLATE = Template.load()
@@ -106,6 +107,12 @@ def test_nothing_else_is_a_table_or_a_bucket() -> None:
 def test_bucket_drops_unfinished_uploads() -> None:
     rules = resource("SimilarityBucket")["Properties"]["LifecycleConfiguration"]["Rules"]
     assert any("AbortIncompleteMultipartUpload" in rule and rule["Status"] == "Enabled" for rule in rules)
+
+
+def test_bucket_drops_what_was_made_for_a_while() -> None:
+    rules = resource("SimilarityBucket")["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
+    assert days == {"exports/": KEPT.days, "erasures/": 30}
 
 
 def test_bucket_refuses_requests_without_tls() -> None:

@@ -64,7 +64,7 @@ class AccountRows:
         """Delete the row if it still is what was seen; False where another is there, or has more model versions."""
         if not seen.exists:
             return not self.see_profile().exists
-        return self._change("delete_item", _unchanged(seen))
+        return self._change("delete_item", conditions.owned_by(self._user_id) & _unchanged(seen))
 
     def fence(self, until: str) -> Fenced:
         """Let nothing be declared from now on, and tell what the row holds. A row that is missing is made."""

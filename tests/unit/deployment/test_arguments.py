@@ -113,3 +113,14 @@ def test_bad_emails(text: str) -> None:
 def test_bad_budgets(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="US dollars"):
         arguments.budget(text)
+
+
+@pytest.mark.parametrize("text", ["5", "60", "1440"])
+def test_token_lives(text: str) -> None:
+    assert arguments.token_life(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "4", "1441", "060", "1h", "60.0", "-60"])
+def test_bad_token_lives(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="minutes"):
+        arguments.token_life(text)

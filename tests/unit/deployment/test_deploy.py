@@ -495,4 +495,5 @@ def test_the_template_needs_no_more_than_samconfig_permits() -> None:
 def test_every_option_is_a_parameter_of_the_template() -> None:
     known = set(Template.load().document["Parameters"])
     settings = {"BucketName", "TokenUse", "Architecture", "SnapStart", "AlarmEmail", "MonthlyBudget", "Release"}
+    settings |= {"LongestTokenLife"}
     assert settings | {"Environment", "UserPoolId", "UserPoolClientIds", "AllowedOrigins"} == known

@@ -57,10 +57,12 @@ def test_nothing_stated_is_nothing_set() -> None:
 def test_every_setting_becomes_its_parameter() -> None:
     given = "--environment dev --allowed-origin https://a --allowed-origin https://b --allowed-origin https://a"
     given += " --bucket-name my-bucket --token-use access --architecture arm64 --snap-start on --alarm-email a@b.co"
+    given += " --token-life 90"
     assert options.parse([*given.split(), "--monthly-budget", "0"]).settings == {
         "AllowedOrigins": "https://a,https://b",
         "BucketName": "my-bucket",
         "TokenUse": "access",
+        "LongestTokenLife": "90",
         "Architecture": "arm64",
         "SnapStart": "On",
         "AlarmEmail": "a@b.co",
