@@ -51,6 +51,7 @@ class Tour:
         self.visit_similarity()
         self.search_from_report()
         self.delete_embeddings()
+        self.visit_account()
         assert self.call("GET /health", "/health").json["status"] == "ok"
 
     def leave(self) -> None:
@@ -86,6 +87,20 @@ class Tour:
             "PATCH /user/profile", "/user/profile", {"preferences": preferences}, If_Match=profile.headers["ETag"]
         ).expect(200)
         assert changed.json["preferences"] == {**profile.json["preferences"], **preferences}
+
+    def visit_account(self) -> None:
+        """A copy is made; nothing is erased: the caller's account may be somebody's."""
+        self.call("GET /user/erasure", "/user/erasure").expect(200)
+        asked = self.call("POST /user/export", "/user/export").expect(202)
+
+        def ended() -> bool:
+            state = self.call("GET /user/export", asked.headers["Location"]).expect(200).json["state"]
+            return state not in ("queued", "running")
+
+        until(ended, _MATRIX_SECONDS)
+        copy = self.call("GET /user/export", asked.headers["Location"]).json
+        assert (copy["state"], copy["error"], bool(copy["url"])) == ("done", None, True)
+        assert copy["reports"] >= 1
 
     def visit_report(self) -> str:
         wanted = {"title": f"{TITLE}: mine", "reference": DOCUMENT}

@@ -33,11 +33,12 @@ def erase_objects(objects: ObjectStore, prefix: str, check: Callable[[], None]) 
     Uploads go first: one that is completed after that is refused, one completed before has made an object.
     """
     abort_uploads(objects, prefix, check)
-    count = 0
+    count, counted = 0, ""
     while page := first_versions(objects, prefix):
         check()
         objects.delete_versions((version.key, version.id) for version in page)
-        count += sum(version.is_current for version in page)
+        count += sum(version.is_current and version.key != counted for version in page)
+        counted = max(version.key for version in page)  # of what the next page has of it, another is the newest now
     return count
 
 

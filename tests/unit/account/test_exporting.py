@@ -163,7 +163,7 @@ class TestRequests:
     def test_one_that_is_under_way_is_joined(self, store: ExportStore) -> None:
         first = store.request()
         assert store.request() == first
-        work(store, look := iter_once(lambda: joined.append(store.request().id)))  # type: ignore[arg-type]
+        work(store, look := iter_once(lambda: joined.append(store.request().id)))
         assert joined == [first.id]
         assert look
 
