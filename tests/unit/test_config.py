@@ -1,6 +1,7 @@
 """The environment as settings: what is missing is named, what is derived can be stated."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -30,6 +31,7 @@ OPTIONAL: dict[str, object] = {
     "token_use": "id",
     "allowed_origins": frozenset(),
     "in_sam_local": False,
+    "token_life": timedelta(days=1),
 }
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
