@@ -201,6 +201,8 @@ class TestFiveThousandRows:
             assert status.archive
             assert len(status.archive.etags) >= 3
         assert calls > 20
+        status = store.status()
+        assert status
         stored = bucket.get(store.file_key(status.id))
         assert stored
         files = opened(stored.body)

@@ -11,7 +11,7 @@ from shared.database import DatabaseManager, ModelVersionRepository, settled
 from shared.database.attempts import Attempts
 from shared.database.failures import ConditionRefused
 from shared.database.model_versions import MAX_MODEL_VERSIONS, check_dimension
-from shared.database.settled import Settled
+from shared.database.settled import Declaration, Settled
 from shared.errors import Conflict, InvalidRequest, TooManyRequests, Unavailable
 from shared.models.fields import now
 from tests.conftest import ALICE, BOB
@@ -76,7 +76,7 @@ class TestMemory:
         models.declare(ALICE, "other", 1)
 
         class Late(ModelVersionRepository):
-            def _settle(self, *given: Any) -> int:
+            def _settle(self, *given: Any) -> Declaration:
                 other.declare(ALICE, MODEL, 7)
                 return super()._settle(*given)
 

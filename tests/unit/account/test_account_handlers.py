@@ -87,7 +87,8 @@ class TestErasure:
     def test_of_two_requests_at_once_one_wins(
         self, objects: ObjectStore, alice: Api, asked: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        put, inner = objects.put, []
+        put = objects.put
+        inner: list[Any] = []
 
         def meanwhile(key: str, body: bytes, **condition: Any) -> str:
             if key.startswith("erasures/") and not inner:

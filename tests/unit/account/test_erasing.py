@@ -241,7 +241,8 @@ def erasing_rows(
     """Something happens just before this call of AccountRows, the first few times; what the calls returned."""
     from shared.database.account_rows import AccountRows
 
-    original, returned = getattr(AccountRows, method), []
+    original: Any = getattr(AccountRows, method)
+    returned: list[Any] = []
 
     def patched(self: AccountRows, *arguments: Any) -> Any:
         if len(returned) < times:
@@ -397,7 +398,7 @@ def found(manager: DatabaseManager, cache: IndexCache, dimension: int) -> list[s
     assert declared.dimension == dimension
     import numpy as np
 
-    query = Query(np.frombuffer(Vector.of([1.0] * dimension).data, "<f4"), "cosine", 10, None, None, None, None)
+    query = Query(np.frombuffer(Vector.of([1.0] * dimension).data, "<f4"), "cosine", 10, None, None, None, 0.0)
     hits = cache.search(A, "m", dimension, query, declared_at=declared.declared_at)
     return [hit.product_id for hit in hits]
 

@@ -156,10 +156,13 @@ class TestObjects:
         upload_id = create_upload(objects, "exports/a/x", "application/zip")
         etag = upload_part(objects, "exports/a/x", upload_id, 1, b"x")
         complete_upload(objects, "exports/a/x", upload_id, [etag])
-        complete_upload(objects, "exports/a/x", upload_id, [etag])  # by whoever lost the answer
-        abort_upload(objects, "exports/a/x", upload_id)
-        with pytest.raises(UploadLost):
+        gone = answering_as_s3(404, "NoSuchUpload")
+        with faulty(objects, gone, times=1):
+            complete_upload(objects, "exports/a/x", upload_id, [etag])  # by whoever lost the answer
+        with faulty(objects, gone, times=1), pytest.raises(UploadLost):
             complete_upload(objects, "exports/a/y", upload_id, [etag])
+        with faulty(objects, gone):
+            abort_upload(objects, "exports/a/x", upload_id)
         for call in (
             lambda: upload_part(objects, "exports/a/x", "u", 1, b""),
             lambda: abort_upload(objects, "exports/a/x", "u"),

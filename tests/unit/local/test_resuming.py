@@ -20,7 +20,7 @@ def test_what_is_due_is_looked_for_again_and_again_whatever_fails(
         raise RuntimeError("the store is gone")
 
     monkeypatch.setattr(serving, "_RESUME_SECONDS", 0.001)
-    monkeypatch.setattr(serving.resume, "handler", look)
+    monkeypatch.setattr("handlers.resume.handler", look)
     with serving._resuming():
         assert often.wait(10)
     count = len(looked)
