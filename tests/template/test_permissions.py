@@ -111,6 +111,7 @@ WORKER_GRANTS: Grants = {
     EMBEDDINGS: {"BatchWriteItem"},
     INDEX: {"Query"},
     **dict.fromkeys(OF_ACCOUNTS, ERASES_VERSIONS),
+    AVATARS: {"s3:GetObject", *ERASES_VERSIONS},
     OBJECTS: {*READS_AND_WRITES, "s3:DeleteObject", *ERASES_VERSIONS},
     ERASURES: {*READS_AND_WRITES, *ERASES_VERSIONS},
     COPIES: READS_AND_WRITES,
