@@ -1,9 +1,10 @@
 """Erasing and copying whole accounts where the engines decide: every version in S3, thousands of rows, any crash."""
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +15,12 @@ from moto import mock_aws
 
 from shared.account import sections
 from shared.account.account_exports import ExportStore
+from shared.account.erasing import erase
 from shared.account.exporting import export
+from shared.account.places import owned_prefixes
 from shared.account.status_object import CLAIM
 from shared.config import Settings
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, embedding_erasure, parallel
 from shared.database.attributes import Row, from_item, to_item
 from shared.models.fields import timestamp
 from shared.models.vector import Vector
@@ -26,9 +29,22 @@ from tests.contract.differences import DYNOXIDE_HAS_NO_S3, unlike
 from tests.support.accounts import Clock, Erasure, Killed, embed, every_version, keys_of, opened, settle_in, versioned
 from tests.support.engines import Engine
 
-PRODUCTS, REPORTS = 4_900, 100
+PRODUCTS, REPORTS = 4_960, 40
+MOST_WORKERS = 1_000
 PROGRESS = frozenset({"BatchWriteItem", "DeleteItem", "DeleteObjects", "AbortMultipartUpload"})
-"""Changes that nobody makes again; those of the row of users are made by every worker that does not get further."""
+"""Changes that nobody makes again."""
+
+ERASING = PROGRESS | {
+    "GetItem",
+    "GetObject",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjectsV2",
+    "PutObject",
+    "Query",
+    "UpdateItem",
+}
+"""Every operation of an erasure."""
 
 
 @unlike(DYNOXIDE_HAS_NO_S3)
@@ -122,50 +138,63 @@ class TestFiveThousandRows:
         """Alice has 5,000 rows; so has nobody else, but Bob has what most have."""
         settle_in(strict, bucket, bob)
         embed(strict, alice, "p-0")
+        for prefix in owned_prefixes(alice):
+            bucket.put(f"{prefix}m/object", b"x")
+        bucket.call("create_multipart_upload", Key=f"{owned_prefixes(alice)[0]}unfinished")
         settings = strict.settings
         put_all(strict, settings.embeddings_table, (product(alice, number) for number in range(1, PRODUCTS)))
         put_all(strict, settings.reports_table, (report(alice, number) for number in range(REPORTS)))
         return alice
 
-    def test_an_erasure_that_is_killed_after_every_write(
-        self, strict: DatabaseManager, bucket: ObjectStore, large: str, bob: str
+    @pytest.mark.parametrize("spared", [frozenset(), PROGRESS], ids=["every call", "those between its changes"])
+    def test_an_erasure_that_is_killed_after_every_call(
+        self,
+        strict: DatabaseManager,
+        bucket: ObjectStore,
+        large: str,
+        bob: str,
+        spared: frozenset[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Each worker is killed after the first change that it makes, and the next goes on with what is left."""
+        """Each worker is killed after the first call that none before it has made, and the next goes on with what is
+        left. One that never outlives a change never notes how many it made: hence once more, killed between them alone.
+        """
+        monkeypatch.setattr(embedding_erasure, "_PAGE_ROWS", 500)  # a worker that is killed at once reads less
+        if not spared:
+            monkeypatch.setattr(parallel, "_THREADS", 1)  # nor do threads start to be killed
         others = rows_of(strict, bob), keys_of(bucket, bob)
         erasure = Erasure(strict, bucket, large)
-        erasure.request()
+        erasure_id = erasure.request()
+        known: set[str] = set()
         killed: list[str] = []
-        while erasure.stage() != "done":
-            erasure.wait()
-            with killed_after_a_change(strict, bucket) as changes:
-                try:
-                    erasure.work()
-                except Killed:
-                    killed += changes
-        erasure.finish()
-        assert killed.count("BatchWriteItem") >= 2 * PRODUCTS // 25
-        assert killed.count("DeleteItem") == REPORTS
+        is_killed = True
+        while is_killed or erasure.stage() != "done":
+            assert len(killed) < MOST_WORKERS, killed[-20:]
+            erasure.clock.pass_time(minutes=65)  # no claim is held, and no stage waits, for longer
+            with killed_after_a_new_call(known, spared, strict, bucket) as calls, suppress(Killed):
+                erase(
+                    bucket,
+                    account=erasure.store.account,
+                    erasure_id=erasure_id,
+                    check=lambda: None,
+                    manager=strict,
+                    clock=erasure.clock,
+                )
+            killed += calls
+            is_killed = bool(calls)
         assert rows_of(strict, large) == []
         assert keys_of(bucket, large) == []
+        assert every_version(bucket, "pending/erasures/") == []
         assert (rows_of(strict, bob), keys_of(bucket, bob)) == others
-
-    def test_an_erasure_that_is_killed_after_every_call(self, strict: DatabaseManager, bucket: ObjectStore) -> None:
-        """Of every call that an erasure makes from its first to its last: of a small account, as each is one more."""
-        calls, is_killed = 0, True
-        while is_killed:
-            owner = f"small-{calls}"
-            embed(strict, owner, "p")
-            put_all(strict, strict.settings.reports_table, iter([report(owner, 0)]))
-            bucket.put(f"similarity/{owner}/m/object", b"x")
-            erasure = Erasure(strict, bucket, owner)
-            erasure.request()
-            is_killed = killed_after(calls, erasure.finish, strict, bucket)
-            erasure.finish()
-            assert keys_of(bucket, owner) == []
-            calls += 1
-        small = [row for row in every_row_of(strict) if row.get("user_id", "").startswith("small-")]
-        assert small == []
-        assert calls > 60
+        assert set(killed) == ERASING - spared
+        if not spared:
+            assert killed.count("BatchWriteItem") >= 2 * PRODUCTS // 25
+            assert killed.count("DeleteItem") == REPORTS + 2  # and the row of users, and its fence
+        else:
+            status = erasure.store.status()
+            assert status
+            assert (status.reports, status.embeddings) == (REPORTS, PRODUCTS)
+            assert killed.count("PutObject") > PRODUCTS // 500
 
     def test_a_copy_that_is_killed_after_every_call(
         self, strict: DatabaseManager, bucket: ObjectStore, large: str, monkeypatch: pytest.MonkeyPatch
@@ -245,20 +274,33 @@ def _moment(number: int) -> str:
 
 
 @contextmanager
-def killed_after_a_change(*sources: Any) -> Iterator[list[str]]:
-    """The first call that changes anything but the erasure's own status is made; every call after it kills."""
-    changes: list[str] = []
+def killed_after_a_new_call(known: set[str], spared: frozenset[str], *sources: Any) -> Iterator[list[str]]:
+    """The first call that is not like a known one (nor of a spared operation) is made; every call after it kills. It is
+    known from then on, and is what the list then holds."""
+    made: list[str] = []
     lock = threading.Lock()
 
     def before_call(params: dict[str, Any], model: OperationModel, **_: object) -> None:
         with lock:
-            if changes:
+            if made:
                 raise Killed
-            if model.name in PROGRESS and "users" not in params.get("TableName", ""):
-                changes.append(model.name)
+            call = _alike(model.name, params)
+            if call not in known and model.name not in spared:
+                known.add(call)
+                made.append(model.name)
 
     with _hooked(before_call, sources):
-        yield changes
+        yield made
+
+
+_PASSING = re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+def _alike(operation: str, params: dict[str, Any]) -> str:
+    """The call without what is another at each try: times, and the ids of workers."""
+    body = params["Body"].getvalue() if "Body" in params else b""
+    lasting = {name: value for name, value in params.items() if name != "IfMatch"}
+    return _PASSING.sub("*", f"{operation} { {**lasting, 'Body': body} }")
 
 
 def killed_after(calls: int, work: Callable[[], None], *sources: Any) -> bool:
