@@ -62,6 +62,7 @@ from shared.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFoun
 from shared.http import Endpoint
 from shared.models.filters import parse_filter
 from shared.models.report import MAX_FAVORITES
+from shared.models.user import UpdateProfile
 from shared.models.vector import Vector
 from shared.similarity import cache, jobs, matrix, objects
 from tests.support import cases
@@ -164,6 +165,12 @@ def an_address_that_a_client_gives_replaces_what_was_uploaded_before(world: Worl
     user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LONG_AGO))
     world.users.update_user(user.user_id, {"avatar_url": "https://example.com/"})
     return world.users.place_avatar(user.user_id, "/later", LATER).avatar_url == "https://example.com/"
+
+
+def an_image_that_is_gone_is_not_shown(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), avatar_url="/avatars/now"))
+    former = UpdateProfile(avatar_url=None).model_copy(update={"avatar_url": "/avatars/former"})
+    return raises(InvalidRequest, lambda: world.users.update_user(user.user_id, former))
 
 
 def a_later_refusal_stays(world: World) -> bool:
@@ -875,6 +882,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     (Always("favorite"), a_favorite_that_is_none_is_removed_without_a_write),
     (Always("before"), an_older_upload_does_not_replace_a_newer_one),
     (Always("before"), a_later_refusal_stays),
+    (Always("shows"), an_image_that_is_gone_is_not_shown),
     (
         Source(users.UserRepository, "_note_upload", 'conditions.before("created_at"', 'conditions.before("none"'),
         an_upload_does_not_outlive_the_row_it_was_asked_for,
