@@ -146,6 +146,18 @@ def test_what_the_login_refuses_is_said(tab: Tab, stage: str, login: HostedLogin
     tab.shows("The login says: User is disabled.")
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [("unauthorized_client", "refused the sign-in: unauthorized_client"), ("Call 555 now", "it says not why")],
+)
+def test_a_refusal_without_a_state_is_said_by_its_code_alone(tab: Tab, stage: str, error: str, shown: str) -> None:
+    tab.open(f"{stage}/docs")
+    tab.page.evaluate("sessionStorage.setItem('k9.sign-in', '{}')")
+    tab.open(f"{stage}/docs?error={error}&error_description=theirs")
+    tab.shows(shown)
+    assert "theirs" not in tab.page.locator("#status").inner_text()
+
+
 def test_at_another_address_the_button_leads_to_the_one_that_the_login_knows(
     tab: Tab, stage: str, login: HostedLogin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

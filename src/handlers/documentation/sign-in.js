@@ -106,6 +106,10 @@ class HostedSignIn {
     history.replaceState(null, "", location.pathname + location.hash);
     const attempt = JSON.parse(sessionStorage.getItem(HostedSignIn.attempt));
     sessionStorage.removeItem(HostedSignIn.attempt); // an answer counts once
+    if (attempt !== null && query.has("error") && !query.has("state")) {
+      // Of a client that is not set up for this, the login gives no state back. A code alone: anybody may have written the rest.
+      throw new SignInFailed(`The login refused the sign-in: ${/^[a-z_]{1,40}$/.exec(query.get("error")) ?? "it says not why"}`);
+    }
     if (attempt === null || query.get("state") !== attempt.state) {
       throw new SignInFailed("This sign-in was not begun in this tab. Sign in again.");
     }
