@@ -25,7 +25,10 @@ _NO_SUMMARY_END = re.compile(r"(?<=[.])\s")
 
 @dataclass(frozen=True)
 class Results:
-    """What a handler returns: models, and whether bytes or a place of its own choice."""
+    """What a handler returns: models, and whether it gives them a status or place, or gives bytes.
+
+    Raises TypeError for a handler that does not say.
+    """
 
     models: tuple[type[BaseModel], ...]
     is_answer: bool
@@ -34,6 +37,10 @@ class Results:
     @classmethod
     def of(cls, endpoint: Endpoint) -> "Results":
         kinds = [kind for kind in _choices(endpoint.result_type) if kind is not types.NoneType]
+        if Answer in kinds or endpoint.result_type is None:
+            raise TypeError(
+                f"{endpoint.route}: the handler does not say of which model its answer is, as Answer[Model]"
+            )
         answers = [kind for kind in kinds if get_origin(kind) is Answer]
         models = [*(get_args(kind)[0] for kind in answers), *(kind for kind in kinds if _is_model(kind))]
         return cls(tuple(models), bool(answers), Content in kinds)

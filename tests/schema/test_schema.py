@@ -88,7 +88,7 @@ def tenants(dev: Dev) -> list[Tenant]:
     return moved_in
 
 
-def run(dev: Dev, user: Tenant, others: Sequence[Tenant], *options: str) -> Run:
+def run(dev: Dev, user: Tenant, others: Sequence[Tenant], *options: str, document: Path = READABLE) -> Run:
     """Sends what schemathesis makes, as this user."""
     reports = [user.report_id, user.report_id, *(other.report_id for other in others)]
     known = {"report_id": reports, "product_id": list(_PRODUCTS), "model_version": [MODEL_VERSION]}
@@ -99,7 +99,7 @@ def run(dev: Dev, user: Tenant, others: Sequence[Tenant], *options: str) -> Run:
         "NO_COLOR": "1",
     }
     done = subprocess.run(
-        [PROGRAM, "--config-file", CONFIGURATION, "run", READABLE, "--url", f"http://127.0.0.1:{dev.port}", *options],
+        [PROGRAM, "--config-file", CONFIGURATION, "run", document, "--url", f"http://127.0.0.1:{dev.port}", *options],
         cwd=PROJECT,
         env={**os.environ, **variables},
         capture_output=True,
@@ -133,6 +133,27 @@ def test_the_running_api_is_what_its_document_says(
     assert [each.status for each in runs] == [0, 0], "\n".join(each.said for each in runs if each.status)
     assert min(each.cases for each in runs) >= fewest_cases
     assert bystander.rows(dev) == before
+
+
+ONE_REQUEST = ("--phases", "examples,fuzzing", "--max-examples", "2", "--include-operation-id", "get_profile")
+
+
+def test_a_canary_that_is_seen_is_told(dev: Dev, tenants: list[Tenant]) -> None:
+    """Here the caller's own stands for another's."""
+    told = run(dev, tenants[2], [tenants[2]], *ONE_REQUEST)
+    assert told.status == 1
+    assert "answered with a row of another tenant" in told.said
+
+
+def test_an_answer_that_the_document_does_not_tell_of_is_told(dev: Dev, tenants: list[Tenant], tmp_path: Path) -> None:
+    text = READABLE.read_text(encoding="utf-8")
+    document = json.loads(text)
+    document["components"]["schemas"]["Profile"]["properties"]["user_id"] = {"type": "integer"}
+    changed = tmp_path / "openapi.json"
+    changed.write_text(json.dumps(document), encoding="utf-8")
+    told = run(dev, tenants[2], [], *ONE_REQUEST, document=changed)
+    assert told.status == 1
+    assert "Response violates schema" in told.said
 
 
 def others(tenants: Iterable[Tenant], user: Tenant) -> list[Tenant]:

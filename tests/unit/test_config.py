@@ -1,6 +1,7 @@
 """The environment as settings: what is missing is named, what is derived can be stated."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ REQUIRED = {
     "client_ids": "COGNITO_CLIENT_IDS",
     "issuer": "COGNITO_USER_POOL_ID",
     "jwks_url": "COGNITO_USER_POOL_ID",
+    "hosted_login_client_id": "HOSTED_LOGIN_CLIENT_ID",
 }
 """Every property that cannot do without a variable, and the variable that its error names."""
 
@@ -30,6 +32,10 @@ OPTIONAL: dict[str, object] = {
     "token_use": "id",
     "allowed_origins": frozenset(),
     "in_sam_local": False,
+    "hosted_login_url": None,
+    "public_url": None,
+    "local_sign_in": (),
+    "token_life": timedelta(days=1),
 }
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"

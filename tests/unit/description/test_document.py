@@ -1,5 +1,6 @@
 """The document: valid, up to date, complete, and with examples that do what they say."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -247,6 +248,16 @@ class TestAnswers:
         assert made.responses["409"] == {"$ref": "#/components/responses/Conflict"}
         assert made.responses["503"] == {"$ref": "#/components/responses/OutcomeUnknown"}
         assert made.operations.get("security") is None
+
+    @pytest.mark.parametrize("result", [Answer, inspect.Signature.empty])
+    def test_one_that_does_not_say_of_what_is_refused(self, monkeypatch: pytest.MonkeyPatch, result: Any) -> None:
+        def handler(file: str):  # type: ignore[no-untyped-def]
+            """Begin it."""
+
+        if result is Answer:
+            handler.__annotations__["return"] = Answer
+        with pytest.raises(TypeError, match=r"GET /made/\{file\}: the handler does not say of which model"):
+            Made.of(monkeypatch, handler)
 
     def test_none_is_a_204(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def handler(file: str) -> None:

@@ -1,8 +1,9 @@
 """A typed client of the K9 API: reports, embeddings and product similarity.
 
+from pathlib import Path
 from k9_api import Client
 
-with Client("http://localhost:3001", token=open(".local/tokens/alice.token").read()) as client:
+with Client("http://localhost:3001", token=Path(".local/tokens/alice.token").read_text()) as client:
     report = client.reports.create("Beds for large dogs", reference={"product_id": "1"})
     for hit in client.reports.search(report.id, model_version="pets-1", catalogue="shared").hits:
         print(hit.score, hit.product_id)

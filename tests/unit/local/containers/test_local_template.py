@@ -30,7 +30,12 @@ Resources:
   Other: { Type: AWS::Serverless::Function, Properties: { Handler: b.handler, CodeUri: Other } }
   Search:
     Type: AWS::Serverless::Function
-    Properties: { Handler: c.handler, CodeUri: Search, MemorySize: 1769, Layers: [!Ref NumericsLayer] }
+    Properties:
+      Handler: c.handler
+      CodeUri: Search
+      MemorySize: 1769
+      Layers: [!Ref NumericsLayer]
+      Environment: { Variables: { MEGABYTES: "9", LOGIN: !If [Made, !Ref UsersTable, !Ref Given] } }
 """
 
 
@@ -66,6 +71,7 @@ def test_nothing_is_left_that_refers_to_what_does_not_run_here(artifacts: Artifa
     assert "Role" not in document["Resources"]["Light"]["Properties"]
     assert "Layers" not in document["Resources"]["Search"]["Properties"]
     assert document["Resources"]["Search"]["Properties"]["MemorySize"] == 1769
+    assert document["Resources"]["Search"]["Properties"]["Environment"] == {"Variables": {"MEGABYTES": "9"}}
     assert (document["Outputs"], document["Rules"]) == ({}, {})
 
 
