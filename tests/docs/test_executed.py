@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import expect
 
 import handlers
+from handlers.documentation.assets import OWN
+from scripts.local.folder import PROJECT
 from tests.support.browser import chromium
 from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
@@ -31,6 +33,12 @@ DOCUMENTED_LOGIN = "https://my-k9.auth.us-east-1.amazoncognito.com"
 PAGES = [page for page in pages() if page.blocks]
 
 
+def descriptions_written() -> dict[Path, int]:
+    """When each OpenAPI document of the project was last written."""
+    documents = [*(PROJECT / "docs").rglob("*.json"), OWN / "openapi.json"]
+    return {path: path.stat().st_mtime_ns for path in documents}
+
+
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     running = start_dev(tmp_path_factory.mktemp("k9"))
@@ -46,7 +54,9 @@ def scene(dev: Dev, tmp_path: Path) -> Scene:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != RETRIES], ids=lambda page: page.name)
 def test_a_pages_code_works_as_shown(page: Page, scene: Scene, dev: Dev) -> None:
+    before = descriptions_written()
     run_page(page, replace(scene, token=dev.token("bob")) if page.name == UPLOADS else scene)
+    assert descriptions_written() == before, "the page's code writes what the gate holds the API to"
 
 
 def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path) -> None:
