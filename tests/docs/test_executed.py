@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 import handlers
+from scripts.local.folder import PROJECT
 from tests.support.browser import chromium
 from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
@@ -42,7 +43,16 @@ def scene(dev: Dev, tmp_path: Path) -> Scene:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != RETRIES], ids=lambda page: page.name)
 def test_a_pages_code_works_as_shown(page: Page, scene: Scene) -> None:
+    before = _written()
     run_page(page, scene)
+    changed = sorted(str(path) for path in dict(before.items() ^ _written().items()))
+    assert changed == [], "the page's code writes the project's own files, which other tests look at: mark it"
+
+
+def _written() -> dict[Path, int]:
+    """When each of the project's own files was written, as far as a reader's code gets at them."""
+    files = (path for folder in ("docs", "scripts", "src", "clients") for path in (PROJECT / folder).rglob("*.*"))
+    return {path: path.stat().st_mtime_ns for path in files if path.is_file() and path.suffix != ".pyc"}
 
 
 def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.description.breaking import Break, breaks
 from scripts.description.document import build
-from scripts.description.release import keep, last_released, may_break, unannounced, version_of
+from scripts.description.release import AlreadyReleased, keep, last_released, may_break, unannounced, version_of
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
@@ -263,6 +263,15 @@ def test_the_last_release_is_that_of_the_highest_version(tmp_path: Any) -> None:
     kept = last_released(tmp_path)
     assert kept is not None
     assert kept["info"]["version"] == "0.10.0"
+
+
+def test_a_release_is_kept_once(tmp_path: Any) -> None:
+    kept = keep(SMALL, tmp_path)
+    assert keep(SMALL, tmp_path) == kept
+    with pytest.raises(AlreadyReleased):
+        keep(changed(BREAKS["a method is gone"][0]), tmp_path)
+    assert last_released(tmp_path) == SMALL
+    keep(changed(BREAKS["a method is gone"][0], "2.0.0"), tmp_path)
 
 
 def test_this_version_breaks_no_client_of_the_last_release() -> None:

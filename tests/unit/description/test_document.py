@@ -28,6 +28,7 @@ from scripts.description.examples import (
 )
 from scripts.description.operations import operation_id
 from scripts.description.references import resolved
+from scripts.description.release import AlreadyReleased
 from shared import __version__
 from shared.database.manager import DatabaseManager
 from shared.errors import ApiError, Conflict, OutcomeUnknown
@@ -84,6 +85,17 @@ def test_a_break_is_told_by_the_command(tmp_path: Any, capsys: pytest.CaptureFix
     assert "GET /gone: the operation is gone" in said
     assert f"Clients of {__version__} would break." in said
     assert command.main(["--compare"]) == 0
+
+
+def test_another_document_of_a_released_version_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def keep(document: Any) -> Any:
+        raise AlreadyReleased("openapi-0.1.0.json")
+
+    monkeypatch.setattr(command, "keep", keep)
+    assert command.main(["--release"]) == 1
+    assert "openapi-0.1.0.json is the document of this version's release, and another one." in capsys.readouterr().err
 
 
 def test_it_has_every_route_with_an_operation_id_of_its_own() -> None:
