@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
@@ -369,6 +370,19 @@ class TestPdf:
         text = pdf_text(pdf_file.render(exported(long, reference={"r": "word " * 5_000})))
         assert text.count(CUT) == 4  # the reference, the id, the metadata, and the note below them
         assert "are shortened here" in text
+
+    @pytest.mark.parametrize("length", [12, 25])
+    def test_a_row_of_the_widest_words_fits_a_page(self, length: int) -> None:
+        """Words of such a length that as little as can be is on a line; fpdf2 splits no row."""
+        words = ("\N{PER TEN THOUSAND SIGN}" * length + " ") * 1_000
+        assert len(pdf_pages(pdf_file.render(exported(favorite_of("i" * 256, {"m": words}))))) > 0
+
+    def test_no_character_is_wider_than_a_row_has_room_for(self) -> None:
+        """What `_MAX_PRODUCT` is reckoned with."""
+        for name in (fonts.REGULAR, fonts.EAST_ASIAN):
+            with TTFont(fonts.font_path(name)) as font:
+                widths, characters = font["hmtx"], font.getBestCmap().values()
+                assert max(widths[glyph][0] for glyph in characters) <= 1.74 * font["head"].unitsPerEm
 
     def test_many_favorites_share_what_there_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pdf_file, "_ALL_PRODUCTS", 1_000)
