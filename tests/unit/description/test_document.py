@@ -159,6 +159,7 @@ EVERYWHERE = {400, 413, 429, 500, 503}
         ("get_openapi", {200, 304}),
         ("get_profile", {200, 401}),
         ("update_profile", {200, 401, 409, 412, 415, 422}),
+        ("request_avatar", {201, 401, 409, 415, 422}),
         ("create_report", {201, 401, 409, 415, 422}),
         ("list_reports", {200, 401, 422}),
         ("get_report", {200, 401, 404, 422}),
@@ -224,7 +225,13 @@ class TestBytes:
             """Get it. Or where it is."""
             raise AssertionError
 
-        made = Made.of(monkeypatch, handler, media_types=("application/zip", "text/csv"), is_open=True)
+        made = Made.of(
+            monkeypatch,
+            handler,
+            media_types=("application/zip", "text/csv"),
+            content_headers=("Content-Disposition",),
+            is_open=True,
+        )
         content = made.responses["200"]["content"]
         assert content["application/zip"]["schema"] == {
             "type": "string",
@@ -235,14 +242,26 @@ class TestBytes:
         assert content["application/json"] == {"schema": {"$ref": "#/components/schemas/Other"}}
         assert made.operations["summary"] == "Get it"
         assert made.operations["description"] == "Get it. Or where it is."
-        assert set(made.responses["200"]["headers"]) == {"X-Request-Id", "Cache-Control", "ETag"}
+        headers = made.responses["200"]["headers"]
+        assert set(headers) == {"X-Request-Id", "Cache-Control", "Content-Disposition"}
+        assert headers["Cache-Control"] == {"$ref": "#/components/headers/Cache-Control"}
 
     def test_a_304_has_no_content_and_a_text_is_never_invalid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def handler(file: str) -> Content:
             """Get it."""
             raise AssertionError
 
-        made = Made.of(monkeypatch, handler, media_types=("text/html",), other_statuses=(304,), is_open=True)
+        headers = ("Cache-Control", "ETag")
+        made = Made.of(
+            monkeypatch,
+            handler,
+            media_types=("text/html",),
+            other_statuses=(304,),
+            content_headers=headers,
+            is_open=True,
+        )
+        assert {"$ref": "#/components/parameters/If-None-Match"} in made.operations["parameters"]
+        assert made.responses["304"]["headers"]["ETag"] == {"$ref": "#/components/headers/Representation"}
         assert "content" not in made.responses["304"]
         assert "422" not in made.responses
         assert "404" in made.responses
@@ -427,6 +446,18 @@ def test_what_is_no_filter_is_none_by_the_document_either(document: dict[str, An
 
 def test_a_released_document_is_one_that_this_breaks_nothing_of() -> None:
     assert breaks(document(), build()) == []
+
+
+@pytest.mark.parametrize("name", ["get_profile", "update_profile", "request_avatar"])
+def test_what_may_make_a_profile_may_not_know_whether_it_did(name: str) -> None:
+    stated = operation(ENDPOINTS[name].method, ENDPOINTS[name].path)
+    assert stated["responses"]["503"] == {"$ref": "#/components/responses/OutcomeUnknown"}
+
+
+@pytest.mark.parametrize(("model", "member"), [("SearchHit", "is_favorite"), ("ItemResult", "version")])
+def test_a_member_that_is_left_out_is_never_null(model: str, member: str) -> None:
+    """In models that are within others, too."""
+    assert "anyOf" not in document()["components"]["schemas"][model]["properties"][member]
 
 
 def test_models_are_named_once() -> None:
