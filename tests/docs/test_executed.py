@@ -24,6 +24,7 @@ from tests.support.served_app import served_app
 from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
+APPS = ("docs/guides/first-app.md", "docs/guides/authentication.md")
 DOCUMENTED_LOGIN = "https://my-k9.auth.us-east-1.amazoncognito.com"
 PAGES = [page for page in pages() if page.blocks]
 
@@ -66,7 +67,7 @@ def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path)
 
 def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Scene) -> None:
     """Sign-in, paging, a new report, search, favourites, a problem and a conflict, as somebody sees them."""
-    guide, alice = Page.read("docs/guides/first-app.md"), dev.stage()
+    guide, alice = Page.read(APPS[0]), dev.stage()
     with served_app(guide, scene) as address, chromium() as program:
         browser = program.new_page()
         browser.goto(address)
@@ -117,6 +118,11 @@ def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Sc
     assert alice.call("GET", f"/reports/{made['id']}").json["title"] == "In time"
 
 
+def test_every_app_is_opened_in_a_browser() -> None:
+    """By a test above or below: `run_page` does not serve it."""
+    assert {page.name for page in PAGES if any(block.is_marked("app") for block in page.blocks)} == set(APPS)
+
+
 @pytest.fixture
 def filters(scene: Scene) -> Page:
     """The guide, after its products have been stored."""
@@ -158,7 +164,7 @@ def test_what_the_guide_calls_no_filter_is_refused_where_it_says(dev: Dev, filte
 
 def test_the_hosted_login_of_the_guide_signs_in_with_a_proof_and_renews(dev: Dev, scene: Scene) -> None:
     """The first token that the login gives is refused by the API, so that the page has to renew it."""
-    guide, login = Page.read("docs/guides/authentication.md"), CodeGrant(dev.token(), first=dev.token() + "x")
+    guide, login = Page.read(APPS[1]), CodeGrant(dev.token(), first=dev.token() + "x")
     with code_grant(login), served_app(guide, scene) as address, chromium() as program:
         browser = program.new_page()
         script = scene.folder / "sign-in.js"
