@@ -14,6 +14,7 @@ from shared.database import DatabaseManager, EmbeddingRepository
 from shared.models.fields import parse_timestamp
 from shared.models.report import MAX_FAVORITES
 from shared.models.vector import Vector
+from shared.rendering.formats import MEDIA_TYPES
 from shared.similarity.objects import MAX_PRESIGNED_SECONDS, default_objects
 from tests.conftest import ALICE, BOB
 from tests.support.api import Answer, Api
@@ -170,17 +171,19 @@ class TestContents:
 
 @pytest.mark.usefixtures("products")
 class TestAnswers:
-    @pytest.mark.parametrize("name", ["zip", "csv", "xlsx", "pdf"])
-    def test_a_file(self, alice: Api, name: str) -> None:
-        answer = export(alice, name)
-        assert answer.raw["isBase64Encoded"]
-        assert answer.headers["Content-Type"] in export_report.handler.media_types
-        assert answer.headers["Content-Disposition"].startswith('attachment; filename="My report ')
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "ETag" not in answer.headers
+    def test_a_file(self, alice: Api) -> None:
+        for name in MEDIA_TYPES:
+            answer = export(alice, name)
+            assert answer.raw["isBase64Encoded"]
+            assert answer.headers["Content-Type"] == MEDIA_TYPES[name]
+            assert answer.headers["Content-Disposition"].startswith('attachment; filename="My report ')
+            assert answer.headers["Content-Disposition"].endswith(f".{name}")
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "ETag" not in answer.headers
+            assert export(alice, name).content == answer.content
+        assert set(MEDIA_TYPES.values()) == set(export_report.handler.media_types)
         assert every_object() == {}
-        assert export(alice, name).content == answer.content
 
     @pytest.mark.parametrize("name", ["zip", "csv", "xlsx", "pdf"])
     def test_a_large_one_is_put_where_its_owner_alone_finds_it(
