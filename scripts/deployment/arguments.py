@@ -16,6 +16,8 @@ _BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", "-an")
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"https://[0-9A-Za-z.-]+(/[0-9A-Za-z._~-]+)*")
 _LOGIN = re.compile(r"https://[0-9A-Za-z.-]+")
+_MINUTES = re.compile(r"[1-9][0-9]{0,3}")
+_SHORTEST_TOKEN_LIFE, _LONGEST_TOKEN_LIFE = 5, 1440
 _DOLLARS = re.compile(r"0|[1-9][0-9]{0,6}")
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 
@@ -116,6 +118,12 @@ def login(text: str) -> str:
 def email(text: str) -> str:
     if not _EMAIL.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not an e-mail address")
+    return text
+
+
+def token_life(text: str) -> str:
+    if not _MINUTES.fullmatch(text) or not _SHORTEST_TOKEN_LIFE <= int(text) <= _LONGEST_TOKEN_LIFE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of minutes, 5 to 1440, as Cognito has them")
     return text
 
 

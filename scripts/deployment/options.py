@@ -58,6 +58,7 @@ def _settings(found: argparse.Namespace) -> dict[str, str]:
         "AllowedOrigins": ",".join(dict.fromkeys(found.allowed_origin or ())),
         "BucketName": found.bucket_name,
         "TokenUse": found.token_use,
+        "LongestTokenLife": found.token_life,
         "Architecture": found.architecture,
         "PublicUrl": found.public_url,
         "HostedLoginUrl": found.hosted_login_url,
@@ -96,6 +97,12 @@ def _parser() -> Parser:
         help="the pool's hosted login, for the documentation page",
     )
     pool.add_argument("--token-use", choices=("id", "access"), help="which of the pool's tokens are accepted (id)")
+    pool.add_argument(
+        "--token-life",
+        type=arguments.token_life,
+        metavar="MINUTES",
+        help="how long a token of the given pool is good for, which erasures wait for (1440)",
+    )
     _add_settings(parser.add_argument_group("what is deployed"))
     return parser
 

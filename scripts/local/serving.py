@@ -6,11 +6,12 @@ A front is what serves the routes before a store: the gateway of this process, o
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers import worker
+from handlers import resume, worker
 from scripts.local import clients, identity
 from scripts.local.api import Api
 from scripts.local.failure import LocalStackError
@@ -23,6 +24,7 @@ from scripts.local.template import Deployment, Template
 from shared.tasks import set_local_worker, wait_for_local_tasks
 
 _TASKS_SECONDS = 5.0
+_RESUME_SECONDS = 30.0
 _LOG = logging.getLogger("k9.local")
 
 
@@ -57,8 +59,29 @@ def in_process(backend: Backend) -> Iterator[Served]:
     """The handlers in this process, from the source."""
     log = backend.folder.root / "api.log"
     sign_in = SignIn(lambda name: identity.sign_in(clients.cognito(backend.endpoint), backend.pool.client_id, name))
-    with gateway(backend.template, backend.deployment, backend.port, log, sign_in) as served:
+    with gateway(backend.template, backend.deployment, backend.port, log, sign_in) as served, _resuming():
         yield Served(served.port, lambda: True, log)
+
+
+@contextlib.contextmanager
+def _resuming() -> Iterator[None]:
+    """What the schedule does in the cloud: from time to time, erasures and exports that are due are gone on with."""
+    ended = threading.Event()
+
+    def resume_now_and_then() -> None:
+        while not ended.wait(_RESUME_SECONDS):
+            try:
+                resume.handler({})
+            except Exception:  # noqa: BLE001 - logged, and tried again, as the schedule would
+                _LOG.exception("what is due could not be gone on with")
+
+    thread = threading.Thread(target=resume_now_and_then, name="k9-resume", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(_TASKS_SECONDS)
 
 
 @contextlib.contextmanager

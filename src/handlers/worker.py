@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.account.erasing import erase
+from shared.account.exporting import export
+from shared.account.status_object import ClaimLost as AccountClaimLost
 from shared.errors import Unavailable
 from shared.similarity import jobs
 from shared.similarity.matrix import ClaimLost
@@ -21,15 +24,22 @@ class OutOfTime(Unavailable):
 
 
 def handler(event: Mapping[str, Any], context: Any = None) -> None:
-    """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`).
+    """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`), `{"task":
+    "erase", ...}` or `{"task": "export", ...}` (see `shared.account`).
 
     One that another worker has taken over, or that takes too long, ends without an error: Lambda would begin it anew.
+    What concerns an account is gone on with (`handlers.resume`).
     """
-    tasks: Mapping[str, Callable[..., object]] = {"snapshot": jobs.refresh_snapshot, "matrix": jobs.build_matrix}
+    tasks: Mapping[str, Callable[..., object]] = {
+        "snapshot": jobs.refresh_snapshot,
+        "matrix": jobs.build_matrix,
+        "erase": erase,
+        "export": export,
+    }
     arguments = {name: value for name, value in event.items() if name != "task"}
     try:
         tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
-    except (OutOfTime, ClaimLost) as error:
+    except (OutOfTime, ClaimLost, AccountClaimLost) as error:
         log_warning("a task was given up", task=event["task"], exception=type(error).__name__)
 
 

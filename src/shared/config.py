@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -12,6 +13,7 @@ from .process import per_process
 TokenUse = Literal["id", "access"]
 _INDEX_CACHE_MEGABYTES = 256
 _ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
+_TOKEN_LIFE_MINUTES = 24 * 60
 
 
 class ConfigurationError(Exception):
@@ -83,6 +85,16 @@ class Settings:
     @property
     def region(self) -> str:
         return self.environ.get("AWS_REGION") or self._required("AWS_DEFAULT_REGION", "the AWS region (or AWS_REGION)")
+
+    @property
+    def token_life(self) -> timedelta:
+        """The longest that a token of the pool is good for; where it is not said, a day: Cognito allows no more."""
+        stated = self.environ.get("TOKEN_LIFE_MINUTES") or str(_TOKEN_LIFE_MINUTES)
+        if not stated.isascii() or not stated.isdigit() or int(stated) > _TOKEN_LIFE_MINUTES:
+            raise ConfigurationError(
+                f"TOKEN_LIFE_MINUTES is {stated!r}: set it to a whole number up to {_TOKEN_LIFE_MINUTES}."
+            )
+        return timedelta(minutes=int(stated))
 
     @property
     def user_pool_id(self) -> str:

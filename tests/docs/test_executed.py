@@ -7,6 +7,7 @@ the demo data, as a reader has it.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
 APPS = ("docs/guides/first-app.md", "docs/guides/authentication.md")
+UPLOADS = "docs/API.md"
+"""Its reader gets an avatar, which alice's profile on other pages does not have."""
+
 DOCUMENTED_LOGIN = "https://my-k9.auth.us-east-1.amazoncognito.com"
 PAGES = [page for page in pages() if page.blocks]
 
@@ -43,9 +47,9 @@ def scene(dev: Dev, tmp_path: Path) -> Scene:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != RETRIES], ids=lambda page: page.name)
-def test_a_pages_code_works_as_shown(page: Page, scene: Scene) -> None:
+def test_a_pages_code_works_as_shown(page: Page, scene: Scene, dev: Dev) -> None:
     before = _written()
-    run_page(page, scene)
+    run_page(page, replace(scene, token=dev.token("bob")) if page.name == UPLOADS else scene)
     changed = sorted(str(path) for path in dict(before.items() ^ _written().items()))
     assert changed == [], "the page's code writes the project's own files, which other tests look at: mark it"
 

@@ -32,6 +32,7 @@ from shared.similarity.objects import default_objects
 from tests.conftest import ALICE
 from tests.support.api import Answer, Api
 from tests.support.cases import (
+    ACCOUNTS,
     CASES,
     EMBEDDINGS,
     MODEL,
@@ -131,7 +132,7 @@ S3_FAILURES = {
 }
 READS = {"GetItem", "BatchGetItem", "Query", "GetObject", "ListObjectsV2"}
 OF_S3 = {"GetObject", "PutObject", "ListObjectsV2", "DeleteObjects"}
-OTHERS = [case for case in SIGNED_IN if case not in EMBEDDINGS]
+OTHERS = [case for case in SIGNED_IN if case not in (*EMBEDDINGS, *ACCOUNTS)]
 
 FIRST_CALL_READS = {("GET", "/user/profile"), ("POST", "/user/avatar"), ("POST", "/reports")}
 """Routes that write, but not before a read, which then fails."""
@@ -195,6 +196,30 @@ def test_every_failure_of_every_call_for_embeddings(manager: DatabaseManager, al
         assert (every_row(manager), every_object()) == before
     assert answer.status == case.status
     assert failed
+
+
+@pytest.mark.parametrize("case", ACCOUNTS, ids=case_id)
+def test_every_failure_of_every_call_about_accounts(
+    manager: DatabaseManager, alice: Api, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a call fails, nothing is asked for: a marker that is left behind is of nothing."""
+    monkeypatch.setattr("handlers.users.accounts.request_task", lambda task: None)
+    state = CASES["GET", "/user/export" if case.path == "/user/export" else "/user/erasure"]
+    failed: list[str] = []
+    for calls in count():
+        for name, failure in S3_FAILURES.items():
+            answer, operation = after(calls, alice, case, failure.fault, failure.fault)
+            if operation is None:
+                break
+            # The marker is put on no condition, so that it may be put again at any time.
+            is_write = operation == "PutObject" and "PutObject" in failed
+            assert_problem(answer, *(failure.write if is_write else failure.read))
+            assert state.send(alice).json()["state"] == "absent", name
+        if operation is None:
+            break
+        failed.append(operation)
+    assert answer.status == case.status
+    assert failed == ["GetObject", "PutObject", "PutObject"][: 3 if case.writes else 1]
 
 
 def after(calls: int, api: Api, case: Case, of_dynamodb: Fault, of_s3: Fault) -> tuple[Answer, str | None]:

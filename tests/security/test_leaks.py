@@ -11,7 +11,19 @@ from shared.similarity.objects import default_objects
 from shared.tasks import wait_for_local_tasks
 from tests.conftest import ALICE
 from tests.support.api import Api
-from tests.support.cases import CASES, EMBEDDINGS, MODEL, PRODUCT, REPORT, Case, build_matrix, case_id, embed, insert
+from tests.support.cases import (
+    ACCOUNTS,
+    CASES,
+    EMBEDDINGS,
+    MODEL,
+    PRODUCT,
+    REPORT,
+    Case,
+    build_matrix,
+    case_id,
+    embed,
+    insert,
+)
 from tests.support.faults import Fault, answering, answering_as_s3, faulty, raising
 from tests.support.logs import Logged
 from tests.support.logs import logged as logged
@@ -166,7 +178,7 @@ def test_requests_that_find_something(person: Api, logged: Logged, case: Case) -
     assert_silent(logged, person, len(sent))
 
 
-@pytest.mark.parametrize("case", EMBEDDINGS, ids=case_id)
+@pytest.mark.parametrize("case", [*EMBEDDINGS, *ACCOUNTS], ids=case_id)
 def test_failures_of_the_object_store(person: Api, logged: Logged, case: Case) -> None:
     """And objects that somebody has damaged."""
     embed_secrets()
@@ -198,7 +210,9 @@ def embed_secrets() -> None:
         embed(ALICE, product_id, [NUMBER, number], {CANARY: CANARY, "price": 1})
 
 
-@pytest.mark.parametrize("case", [case for case in CASES.values() if case.asks_aws], ids=case_id)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if case.asks_aws and case not in ACCOUNTS], ids=case_id
+)
 def test_failures_of_every_kind(manager: DatabaseManager, person: Api, logged: Logged, case: Case) -> None:
     if case.needs_a_matrix:
         embed_secrets()

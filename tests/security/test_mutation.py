@@ -973,7 +973,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     (in_repository("store_embedding", "writes.is_live(row)", "True"), A_REPEATED_STORE),
     (in_repository("update_product", "not writes.is_live(row)", "False"), A_REPEATED_CHANGE),
     (
-        Source(embeddings, "_owner_model", "require_owner(user_id)", "pass"),
+        Source(embeddings, "index_key", "require_owner(user_id)", "pass"),
         an_owner_cannot_reach_into_anothers_partition,
     ),
     (
@@ -989,12 +989,15 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         ),
         the_map_of_model_versions_is_made_once,
     ),
-    (in_models("declare", "check_dimension(dimension, settled, model_version)", "pass"), a_dimension_is_kept_to),
+    (
+        in_models("declare", "check_dimension(dimension, settled.dimension, model_version)", "pass"),
+        a_dimension_is_kept_to,
+    ),
     (
         in_models(
-            "dimension_of",
+            "declaration_of",
             "self._manager.settled.get((user_id, model_version))",
-            "next((kept for (_, name), kept in self._manager.settled.items() if name == model_version), None)",
+            "next((kept[0] for fact, kept in self._manager.settled._kept.items() if fact[1] == model_version), None)",
         ),
         the_dimension_of_one_owner_is_not_anothers,
     ),

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from shared import auth
+from shared.account.places import account_digest, owned_prefixes
 from shared.database import DatabaseManager
 from shared.database.manager import default_manager
 from shared.process import renew
@@ -468,6 +469,12 @@ def test_a_users_pages_are_exactly_the_users_products(manager: DatabaseManager, 
             assert {embedding["product"]["of"] for embedding in shown} == {owner}
 
 
+def account_prefixes(owner: str) -> list[str]:
+    """What keys begin with that an erasure or a copy of the owner's account may touch."""
+    record = account_digest(owner)
+    return [*owned_prefixes(owner), f"erasures/{record}.json", f"pending/erasures/{record}/"]
+
+
 class TestKeys:
     """What a request may touch, as its calls say: rows of the caller's, keys below the caller's, and no scan."""
 
@@ -505,16 +512,18 @@ class TestKeys:
             if operation == "CreateBucket":
                 continue  # no call: the SDK looks up where the bucket is, for a form whose fields name the key
             if "Bucket" in parameters:
-                self.assert_object_of(owner, parameters)
+                prefixes = account_prefixes(owner) if case.is_about_accounts else []
+                self.assert_object_of(owner, parameters, *prefixes)
             elif "embeddings" in str(parameters.get("TableName") or parameters.get("RequestItems")):
                 self.assert_embedding_of(owner, operation, parameters)
             else:
                 self.assert_row_of({owner, ALICE}, operation, parameters)
 
-    def assert_object_of(self, owner: str, parameters: dict[str, Any]) -> None:
+    def assert_object_of(self, owner: str, parameters: dict[str, Any], *prefixes: str) -> None:
         named = parameters.get("Key") or parameters.get("Prefix")
         keys = [named] if named else [entry["Key"] for entry in parameters["Delete"]["Objects"]]
-        assert all(key.startswith(f"similarity/{owner}/{quote(MODEL, safe='')}/") for key in keys)
+        prefixes = (f"similarity/{owner}/{quote(MODEL, safe='')}/", *prefixes)
+        assert all(key.startswith(prefixes) for key in keys)
 
     def assert_embedding_of(self, owner: str, operation: str, parameters: dict[str, Any]) -> None:
         partition = {"S": f"{owner}#{MODEL}"}
@@ -524,6 +533,10 @@ class TestKeys:
             assert parameters["ExpressionAttributeNames"]["#owner_model"] == "owner_model"
             assert parameters["ExpressionAttributeValues"][":owner_model"] == partition
             assert parameters.get("ExclusiveStartKey", {"owner_model": partition})["owner_model"] == partition
+            return
+        if operation == "BatchWriteItem":
+            (requests,) = parameters["RequestItems"].values()
+            assert all(request["PutRequest"]["Item"]["owner_model"] == partition for request in requests)
             return
         if operation == "BatchGetItem":
             (wanted,) = parameters["RequestItems"].values()

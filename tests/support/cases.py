@@ -77,6 +77,11 @@ class Case:
         return self.path.startswith("/avatars/")
 
     @property
+    def is_about_accounts(self) -> bool:
+        """It reads or writes the state of what is done with a whole account, which objects hold."""
+        return self.path in ("/user", "/user/erasure", "/user/export")
+
+    @property
     def needs_a_matrix(self) -> bool:
         return self.key == ("GET", "/embeddings/similarity/{product_id}")
 
@@ -133,6 +138,10 @@ _ALL = [
     Case("PATCH", "/user/profile", body={"name": "A", "preferences": {"theme": "dark"}}, writes=True),
     Case("POST", "/user/avatar", 201, {"content_type": "image/png"}, writes=True),
     Case("GET", "/avatars/{owner}/{avatar_id}"),
+    Case("DELETE", "/user", 202, writes=True),
+    Case("GET", "/user/erasure"),
+    Case("POST", "/user/export", 202, writes=True),
+    Case("GET", "/user/export"),
     Case("POST", "/reports", 201, {"title": "T", "reference": {"name": "Rex", "price": 249.99}}, writes=True),
     Case("GET", "/reports"),
     Case("GET", "/reports/{report_id}"),
@@ -162,6 +171,7 @@ CASES: Mapping[Key, Case] = {case.key: case for case in _ALL}
 OPEN = frozenset({"/health", "/openapi.json", "/docs", "/docs/{file}", "/avatars/{owner}/{avatar_id}"})
 SIGNED_IN = [case for case in _ALL if case.path not in OPEN]
 EMBEDDINGS = [case for case in SIGNED_IN if case.is_about_embeddings]
+ACCOUNTS = [case for case in SIGNED_IN if case.is_about_accounts]
 
 
 def case_id(case: Case) -> str:
@@ -227,9 +237,9 @@ def build_matrix(owner: str, model_version: str = MODEL, k: int = 3) -> None:
 
 def prepare(owner: str, case: Case | None = None) -> None:
     """Everything that `case` (None: any case) needs to succeed for this owner."""
-    if case is None or case.names_a_report:
+    if case is None or case.names_a_report or case.is_about_accounts:
         insert(owner)
-    if case is None or case.is_about_embeddings:
+    if case is None or case.is_about_embeddings or case.is_about_accounts:
         embed(owner)
         embed(owner, OTHER_PRODUCT, OTHER_VECTOR)
     if case is None or case.is_of_an_avatar:

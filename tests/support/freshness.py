@@ -147,8 +147,8 @@ def _lag(place: Place) -> float:
 class NotingCache(IndexCache):
     is_streamed = False
 
-    def index_of(self, owner: str, model_version: str, dimension: int) -> ModelIndex:
-        found = super().index_of(owner, model_version, dimension)
+    def index_of(self, owner: str, model_version: str, dimension: int, *, declared_at: str = "") -> ModelIndex:
+        found = super().index_of(owner, model_version, dimension, declared_at=declared_at)
         self.is_streamed = any(isinstance(part, StreamedPart) for part in found.parts)
         return found
 

@@ -75,6 +75,7 @@ class Tour:
         self.visit_similarity()
         self.search_from_report()
         self.delete_embeddings()
+        self.visit_account()
         assert self.client.health().status == "ok"
         self.open_page()
         assert self.client.openapi()["openapi"] == "3.1.0"
@@ -123,6 +124,20 @@ class Tour:
         assert (shown.headers["Content-Type"], decoded(shown.content).size) == ("image/webp", (24, 16))
         user.update(avatar_url=None if "/avatars/" in (former or "") else former)
         self.stage.call("GET", path, token=None).expect(404)
+
+    def visit_account(self) -> None:
+        """A copy is made; nothing is erased: the caller's account may be somebody's."""
+        self.call("GET /user/erasure", "/user/erasure").expect(200)
+        asked = self.call("POST /user/export", "/user/export").expect(202)
+
+        def ended() -> bool:
+            state = self.call("GET /user/export", asked.headers["Location"]).expect(200).json["state"]
+            return state not in ("queued", "running")
+
+        until(ended, _MATRIX_SECONDS)
+        copy = self.call("GET /user/export", asked.headers["Location"]).json
+        assert (copy["state"], copy["error"], bool(copy["url"])) == ("done", None, True)
+        assert copy["reports"] >= 1
 
     def visit_report(self) -> str:
         reports = self.client.reports

@@ -53,6 +53,8 @@ READS: dict[str, set[Metric]] = {
     "UsersTableThrottlesAlarm": table_metrics("users"),
     "ReportsTableThrottlesAlarm": table_metrics("reports", "UserReportsIndex"),
     "EmbeddingsTableThrottlesAlarm": table_metrics("embeddings", "ModelVersionIndex"),
+    "LateErasuresAlarm": {("K9/dev", "late_erasures", ())},
+    "ResumeErrorsAlarm": {("AWS/Lambda", "Errors", (("FunctionName", "ResumeFunction"),))},
     **{
         name: {
             ("AWS/Lambda", metric, function)
@@ -151,6 +153,7 @@ def test_the_metrics_from_logs() -> None:
     assert found == {
         "unauthenticated": ("ApiAccessLogs", '{ $.status = "401" }', "K9/dev"),
         "throttled": ("ApiAccessLogs", '{ $.status = "429" }', "K9/dev"),
+        "late_erasures": ("FunctionLogs", "{ $.late_erasures > 0 }", "K9/dev"),
         "ownership_refusals": ("FunctionLogs", "{ $.ownership_refusals > 0 }", "K9/dev"),
         "crashes": (
             "FunctionLogs",

@@ -2,11 +2,14 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from scripts.local.template import Deployment, Template
+from shared.account.erasing import WORKER
+from shared.account.status_object import CLAIM
 
 TEMPLATE = Template.load()
 DEPLOYMENT = Deployment("prod", "eu-west-1_Pool", ("one", "two"), ("https://app.example.com",), "eu-west-1")
@@ -105,6 +108,8 @@ def test_every_function_runs_the_shared_code(function: str) -> None:
     own = {"Handler", "Role", "AutoPublishCodeSha256", "Events", "Layers", "MemorySize", "Environment"}
     if function in ("WorkerFunction", "CheckAvatarFunction"):
         own = own - {"Events"} | {"FunctionName", "EventInvokeConfig"}
+    if function == "ResumeFunction":
+        own = own - {"Events"} | {"Timeout"}
     if function == "WorkerFunction":
         own |= {"Timeout"}
     assert {"Handler", "Role", "AutoPublishCodeSha256"} <= set(FUNCTIONS[function]["Properties"]) <= own
@@ -130,7 +135,24 @@ def test_the_worker_is_called_by_its_name_and_by_nobody_from_outside() -> None:
     worker = TEMPLATE.resolver(DEPLOYMENT).resolve(FUNCTIONS["WorkerFunction"]["Properties"]["FunctionName"])
     assert f"{worker}:live" == TEMPLATE.environment_variables(DEPLOYMENT)["WORKER_FUNCTION"]
     assert "Events" not in FUNCTIONS["WorkerFunction"]["Properties"]
-    assert list(TEMPLATE.resources("AWS::Lambda::Permission")) == ["CheckAvatarPermission"]
+    permitted = {name: body["Properties"] for name, body in TEMPLATE.resources("AWS::Lambda::Permission").items()}
+    assert permitted.keys() == {"CheckAvatarPermission", "ResumePermission"}
+    assert permitted["ResumePermission"]["FunctionName"] == {"Ref": "ResumeFunction.Alias"}
+
+
+def test_what_is_to_be_gone_on_with_is_looked_for_every_few_minutes() -> None:
+    rule = TEMPLATE.resources("AWS::Events::Rule")["ResumeSchedule"]["Properties"]
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "ResumeFunction.Alias"}]
+    permission = TEMPLATE.resources("AWS::Lambda::Permission")["ResumePermission"]["Properties"]
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["ResumeSchedule", "Arn"]}
+
+
+def test_no_worker_outlives_its_claim_nor_what_an_erasure_waits_for() -> None:
+    worker = FUNCTIONS["WorkerFunction"]["Properties"]
+    assert worker["Timeout"] < CLAIM.total_seconds()
+    assert timedelta(seconds=worker["Timeout"]) == WORKER
 
 
 def test_environment_of_the_functions() -> None:
@@ -144,5 +166,6 @@ def test_environment_of_the_functions() -> None:
         "COGNITO_USER_POOL_ID": "eu-west-1_Pool",
         "COGNITO_CLIENT_IDS": "one,two",
         "COGNITO_TOKEN_USE": "id",
+        "TOKEN_LIFE_MINUTES": "1440",
         "ALLOWED_ORIGINS": "https://app.example.com",
     }

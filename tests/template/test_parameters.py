@@ -22,6 +22,7 @@ def test_what_a_deployment_may_leave_out() -> None:
         "UserPoolId": "",
         "UserPoolClientIds": "",
         "TokenUse": "id",
+        "LongestTokenLife": "1440",
         "BucketName": "",
         "Architecture": "x86_64",
         "SnapStart": "Off",
@@ -78,6 +79,9 @@ def accepts(name: str, value: str) -> bool:
         ("AlarmEmail", "on-call@example.com"),
         ("MonthlyBudget", "0"),
         ("MonthlyBudget", "250"),
+        ("LongestTokenLife", "5"),
+        ("LongestTokenLife", "60"),
+        ("LongestTokenLife", "1440"),
     ],
 )
 def test_accepted(name: str, value: str) -> None:
@@ -118,6 +122,10 @@ def test_accepted(name: str, value: str) -> None:
         ("MonthlyBudget", "-1"),
         ("MonthlyBudget", "0.0"),
         ("MonthlyBudget", "010"),
+        ("LongestTokenLife", "4"),
+        ("LongestTokenLife", "1441"),
+        ("LongestTokenLife", "060"),
+        ("LongestTokenLife", ""),
     ],
 )
 def test_refused(name: str, value: str) -> None:
@@ -229,6 +237,18 @@ def test_tokens_live_an_hour_at_most() -> None:
     assert client["TokenValidityUnits"] == {"AccessToken": "minutes", "IdToken": "minutes", "RefreshToken": "days"}
     assert 5 <= client["AccessTokenValidity"] <= 60
     assert 5 <= client["IdTokenValidity"] <= 60
+
+
+def test_an_erasure_waits_for_the_tokens_of_the_pool_that_there_is() -> None:
+    def waits(deployment: Deployment) -> set[str]:
+        functions = stack(deployment).of("AWS::Lambda::Function").values()
+        return {body["Properties"]["Environment"]["Variables"]["TOKEN_LIFE_MINUTES"] for body in functions}
+
+    client = MADE.properties("UserPoolClient")
+    assert waits(Deployment("dev", "", ())) == {str(max(client["AccessTokenValidity"], client["IdTokenValidity"]))}
+    assert waits(Deployment("dev", "us-east-1_Pool", ("one",))) == {"1440"}
+    given = Deployment("dev", "us-east-1_Pool", ("one",), parameters={"LongestTokenLife": "30"})
+    assert waits(given) == {"30"}
 
 
 def test_no_password_goes_to_cognito_but_with_aws_credentials_or_srp() -> None:

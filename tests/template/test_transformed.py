@@ -63,10 +63,14 @@ def test_the_gateway_may_invoke_aliases_and_nobody_else_may_anything_but_the_buc
     assert found.pop("CheckAvatarPermission")["Principal"] == "s3.amazonaws.com"
     permissions = list(found.values())
     assert {(item["Action"], item["Principal"]) for item in permissions} == {
-        ("lambda:InvokeFunction", "apigateway.amazonaws.com")
+        ("lambda:InvokeFunction", "apigateway.amazonaws.com"),
+        ("lambda:InvokeFunction", "events.amazonaws.com"),
     }
     invoked = {STACK.properties(item["FunctionName"])["FunctionName"] for item in permissions}
     assert invoked == set(FUNCTIONS) - {"WorkerFunction", "CheckAvatarFunction"}
+    scheduled = [item for item in permissions if item["Principal"] == "events.amazonaws.com"]
+    assert [STACK.properties(item["FunctionName"])["FunctionName"] for item in scheduled] == ["ResumeFunction"]
+    assert [item["SourceArn"] for item in scheduled] == ["ResumeSchedule.Arn"]
 
 
 def test_the_one_stage_has_limits_and_logs_and_neither_a_cache_nor_bodies_in_its_logs() -> None:
@@ -90,6 +94,8 @@ def test_what_costs_most_and_what_is_open_is_throttled_more() -> None:
         "POST /embeddings/batch": 20,
         "POST /embeddings/similarity": 2,
         "POST /embeddings/delete": 2,
+        "DELETE /user": 2,
+        "POST /user/export": 2,
         "GET /reports/{report_id}/export": 10,
         "POST /user/avatar": 5,
         "GET /avatars/{owner}/{avatar_id}": 50,
@@ -108,7 +114,7 @@ def test_every_function_is_traced_bounded_and_logs_to_the_group_with_retention(f
     assert properties["TracingConfig"] == {"Mode": "Active"}
     assert properties["LoggingConfig"] == {"LogGroup": "FunctionLogs"}
     assert STACK.properties("FunctionLogs")["RetentionInDays"] == 90
-    assert properties["Timeout"] == (900 if function == "WorkerFunction" else 25)
+    assert properties["Timeout"] == {"WorkerFunction": 900, "ResumeFunction": 240}.get(function, 25)
     assert properties["Runtime"] == "python3.13"
 
 
@@ -166,6 +172,7 @@ TAGGED_BY_LIST = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
     "AWS::Lambda::Function",

@@ -1,6 +1,7 @@
 """The environment as settings: what is missing is named, what is derived can be stated."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -34,6 +35,7 @@ OPTIONAL: dict[str, object] = {
     "hosted_login_url": None,
     "public_url": None,
     "local_sign_in": (),
+    "token_life": timedelta(days=1),
 }
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"

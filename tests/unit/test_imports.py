@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {"shared.tasks"},
     {"shared.similarity", "shared.downloads"},
     {"shared.avatars"},
+    {"shared.account"},
     {"shared.auth"},
     {"shared.binding"},
     {"shared.http"},

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.database import DatabaseManager, ModelVersionRepository
-from shared.database import manager as manager_module
+from shared.database import DatabaseManager, ModelVersionRepository, settled
 from shared.database.attempts import Attempts
 from shared.database.failures import ConditionRefused
 from shared.database.model_versions import MAX_MODEL_VERSIONS, check_dimension
+from shared.database.settled import Declaration, Settled
 from shared.errors import Conflict, InvalidRequest, TooManyRequests, Unavailable
 from shared.models.fields import now
 from tests.conftest import ALICE, BOB
@@ -61,7 +61,7 @@ class TestMemory:
         assert models.dimension_of(ALICE, MODEL) == 3
 
     def test_it_is_bounded(self, models: ModelVersionRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(manager_module, "_MAX_SETTLED", 3)
+        monkeypatch.setattr(settled, "_MAX_SETTLED", 3)
         for number in range(8):
             models.declare(ALICE, f"m{number}", number + 1)
         assert len(models._manager.settled) <= 3
@@ -76,7 +76,7 @@ class TestMemory:
         models.declare(ALICE, "other", 1)
 
         class Late(ModelVersionRepository):
-            def _settle(self, *given: Any) -> int:
+            def _settle(self, *given: Any) -> Declaration:
                 other.declare(ALICE, MODEL, 7)
                 return super()._settle(*given)
 
@@ -119,7 +119,7 @@ class TestFailures:
                 raise ConditionRefused(row, Attempts())
             return {}
 
-        fake = SimpleNamespace(call=call, settings=SimpleNamespace(users_table="t"), settled={})
+        fake = SimpleNamespace(call=call, settings=SimpleNamespace(users_table="t"), settled=Settled())
         with pytest.raises(Conflict):
             ModelVersionRepository(cast(DatabaseManager, fake)).declare(ALICE, MODEL, 3)
         assert len(calls) <= 4

@@ -115,3 +115,18 @@ def favorite(product_id: str) -> Condition:
     return Condition(
         "contains(#favorites, :product_id)", {"#favorites": "favorites"}, {":product_id": {"S": product_id}}
     )
+
+
+def made_at(created_at: str) -> Condition:
+    """The row is there, and is the one that was made then."""
+    return Condition("#created_at = :made", {"#created_at": "created_at"}, {":made": {"S": created_at}})
+
+
+def as_many_models(count: int) -> Condition:
+    """The owner has so many model versions."""
+    return Condition("size(#models) = :count", {"#models": "models"}, {":count": to_attribute(count)})
+
+
+def fenced(attribute: str, until: str) -> Condition:
+    """The row has this fence and no other (see `account_rows`)."""
+    return Condition(f"#{attribute} = :until", {f"#{attribute}": attribute}, {":until": {"S": until}})

@@ -28,7 +28,6 @@ from .writes import Change, Guard, Target, Terms, WriteId
 
 SEND_WITHIN_SECONDS = 5.0
 TOMBSTONE_SECONDS = 7 * 24 * 3600
-_INDEX = "ModelVersionIndex"
 _OWNER = re.compile(r"[A-Za-z0-9][\x21\x22\x24-\x7e]{0,127}")
 """`#` ends the owner in `owner_model`, so that no owner may hold one."""
 
@@ -71,6 +70,7 @@ class EmbeddingRepository(Repository):
     """The embeddings table: one row for a product of an owner's model version. Its key is made from the owner."""
 
     kind = "embedding"
+    index = "ModelVersionIndex"
 
     @operation
     def store_embedding(
@@ -311,7 +311,7 @@ class EmbeddingRepository(Repository):
         """Every page of the model version's index partition; a row that does not name its owner is nobody's."""
         owned = conditions.owned_by(user_id)
         wanted = owned if condition is None else owned & condition
-        partition = conditions.partition("owner_model", _owner_model(user_id, model_version))
+        partition = conditions.partition("owner_model", index_key(user_id, model_version))
         key = partition if since is None else partition & conditions.not_before(since)
         used = key & wanted
         names = {f"#{name}": name for name in attributes or ()}
@@ -320,7 +320,7 @@ class EmbeddingRepository(Repository):
         return query_pages(
             self._manager,
             TableName=self._manager.settings.embeddings_table,
-            IndexName=_INDEX,
+            IndexName=self.index,
             KeyConditionExpression=key.expression,
             ExpressionAttributeNames={**names, **used.names},
             ExpressionAttributeValues=used.values,
@@ -330,7 +330,7 @@ class EmbeddingRepository(Repository):
         )
 
     def _target(self, product_id: str, user_id: str, model_version: str) -> Target:
-        key = {"product_id": product_id, "owner_model": _owner_model(user_id, model_version)}
+        key = {"product_id": product_id, "owner_model": index_key(user_id, model_version)}
         return Target(self._manager.settings.embeddings_table, key, user_id, self.kind, SEND_WITHIN_SECONDS)
 
 
@@ -340,15 +340,15 @@ def require_owner(user_id: str) -> None:
         raise Forbidden("This account cannot keep embeddings: its id has characters that they do not allow.")
 
 
-def _owner_model(user_id: str, model_version: str) -> str:
-    """The partition of the index. Raises Forbidden as `require_owner`."""
+def index_key(user_id: str, model_version: str) -> str:
+    """The partition of a model version in the index. Raises Forbidden as `require_owner`."""
     require_owner(user_id)
     return f"{user_id}#{model_version}"
 
 
 def _keys(product_ids: Sequence[str], user_id: str, model_version: str) -> list[Item]:
     """The keys of the owner's rows of these products, each once."""
-    owner_model = _owner_model(user_id, model_version)
+    owner_model = index_key(user_id, model_version)
     return [
         to_item({"product_id": product_id, "owner_model": owner_model}) for product_id in dict.fromkeys(product_ids)
     ]
@@ -427,7 +427,7 @@ def _normal_time(text: str) -> str:
 def _start_key(user_id: str, model_version: str, position: Position) -> Item:
     return {
         "product_id": to_attribute(position.id),
-        "owner_model": to_attribute(_owner_model(user_id, model_version)),
+        "owner_model": to_attribute(index_key(user_id, model_version)),
         "updated_at": to_attribute(position.time),
     }
 

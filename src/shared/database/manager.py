@@ -19,13 +19,13 @@ from .attempts import TooLateToSend, watch_attempts
 from .attributes import simplify
 from .calls import counted_call
 from .failures import raise_client_error, raise_transport_error
+from .settled import Settled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
-Operation = Literal["get_item", "batch_get_item", "put_item", "update_item", "delete_item", "query"]
-_MAX_SETTLED = 10_000
+Operation = Literal["get_item", "batch_get_item", "put_item", "update_item", "delete_item", "batch_write_item", "query"]
 _READS = frozenset({"get_item", "batch_get_item", "query"})
 
 
@@ -40,9 +40,7 @@ class DatabaseManager:
         self._client = client
         self._resource: DynamoDBServiceResource | None = None
         self._lock = threading.Lock()
-        self.settled: dict[tuple[str, str], int] = {}
-        """Facts of the tables that never change once they are there, as far as this process has read them."""
-
+        self.settled = Settled()
         if client is not None:
             watch_attempts(client.meta.events)
 
@@ -77,12 +75,6 @@ class DatabaseManager:
         if scope:
             scope.count_capacity(_capacity(answer))
         return answer
-
-    def settle(self, fact: tuple[str, str], value: int) -> None:
-        """Remember a fact that never changes."""
-        if len(self.settled) >= _MAX_SETTLED:
-            self.settled.clear()
-        self.settled[fact] = value
 
     def get_users_table(self) -> Table:
         return self._table(self.settings.users_table)

@@ -14,8 +14,6 @@ from .pages import PAGE_BYTES, fitting, query_pages, raw_bytes
 from .repository import Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
-_INDEX = "UserReportsIndex"
-
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
@@ -29,6 +27,7 @@ class ReportRepository(Repository):
     """The reports table. A report belongs to the user who made it, for good."""
 
     kind = "report"
+    index = "UserReportsIndex"
 
     @operation
     def create_report(self, report: DBReport, *, write: WriteId | None = None) -> DBReport:
@@ -131,7 +130,7 @@ class ReportRepository(Repository):
         return query_pages(
             self._manager,
             TableName=self._manager.settings.reports_table,
-            IndexName=_INDEX,
+            IndexName=self.index,
             KeyConditionExpression=owned.expression,
             ExpressionAttributeNames=owned.names,
             ExpressionAttributeValues=owned.values,

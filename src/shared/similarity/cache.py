@@ -36,6 +36,9 @@ class _Entry:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     index: ModelIndex | None = None
+    declared_at: str = ""
+    """When the model version was declared that the index is of: after an erasure another may have its name."""
+
     is_streamed: bool = False
     """Whether it was found to be too large to be kept whole."""
 
@@ -77,14 +80,16 @@ class IndexCache:
         with self._lock:
             return sum(entry.nbytes for entry in self._entries.values())
 
-    def search(self, owner: str, model_version: str, dimension: int, query: Query) -> list[Hit]:
-        """What `ModelIndex.search` finds in the owner's index.
+    def search(
+        self, owner: str, model_version: str, dimension: int, query: Query, *, declared_at: str = ""
+    ) -> list[Hit]:
+        """What `ModelIndex.search` finds in the owner's index of the model version that was declared then.
 
         Raises Unavailable where the index cannot be had in the time that the request has, or TooManyRequests.
         """
         key = (owner, model_version)
         for _ in range(_TRIES):
-            index = self.index_of(owner, model_version, dimension)
+            index = self.index_of(owner, model_version, dimension, declared_at=declared_at)
             try:
                 return index.search(query, _check_time)
             except CorruptSegment as error:  # or gone since the manifest was read
@@ -95,12 +100,14 @@ class IndexCache:
         self._asker.ask(key, full=True)
         raise _being_built()
 
-    def index_of(self, owner: str, model_version: str, dimension: int) -> ModelIndex:
+    def index_of(self, owner: str, model_version: str, dimension: int, *, declared_at: str = "") -> ModelIndex:
         """The index, no older than REFRESH_SECONDS. Raises Unavailable or TooManyRequests as `search`."""
         key = (owner, model_version)
         entry = self._entry(key)
         with _held(entry.lock):
             entry.used_at = self._clock()
+            if entry.declared_at != declared_at:
+                entry.index, entry.declared_at = None, declared_at
             return self._current(key, dimension, entry)
 
     def _current(self, key: Key, dimension: int, entry: _Entry) -> ModelIndex:

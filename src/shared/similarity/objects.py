@@ -41,6 +41,9 @@ _ALWAYS_HAS = {
     "get_object": ("ETag", "ContentLength"),
     "put_object": ("ETag",),
     "list_objects_v2": ("IsTruncated",),
+    "list_object_versions": ("IsTruncated",),
+    "create_multipart_upload": ("UploadId",),
+    "upload_part": ("ETag",),
 }
 """What tells an answer from that of a proxy in between: XML of another kind reads as an empty answer."""
 
@@ -213,6 +216,19 @@ class ObjectStore:
             if not answer["IsTruncated"]:
                 return
             position = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One call that has no method here (see `versions`, `uploads`): one that may be repeated at any time."""
+        return self._call(operation, **parameters)
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete these versions, each a key and its version id, for good; those that are gone already too. Whatever it
+        raises, some may have been deleted."""
+        remaining = iter(versions)
+        while batch := list(islice(remaining, _DELETED_AT_ONCE)):
+            listed = {"Objects": [{"Key": key, "VersionId": version} for key, version in batch], "Quiet": True}
+            for failed in self._call("delete_objects", Delete=listed).get("Errors", []):
+                _raise_undeleted(failed)
 
     def _find(self, parameters: dict[str, Any]) -> dict[str, Any] | None:
         try:

@@ -32,7 +32,8 @@ def search(owner: str, options: SearchOptions, reference: Reference) -> list[Hit
     Raises InvalidRequest for an unknown model version or product and for a vector of another dimension; Unavailable or
     TooManyRequests as `IndexCache.search` does.
     """
-    dimension = ModelVersionRepository.require_dimension(owner, options.model_version, "/body/model_version")
+    declared = ModelVersionRepository.require_declaration(owner, options.model_version, "/body/model_version")
+    dimension = declared.dimension
     if reference.vector is None:
         product_id = reference.product_id or ""
         vector = reference_vector(product_id, owner, options.model_version, dimension, reference.pointer)
@@ -48,7 +49,7 @@ def search(owner: str, options: SearchOptions, reference: Reference) -> list[Hit
         reference.product_id if reference.vector is None else None,
         options.diversity,
     )
-    return default_cache().search(owner, options.model_version, dimension, query)
+    return default_cache().search(owner, options.model_version, dimension, query, declared_at=declared.declared_at)
 
 
 def score(metric: Metric, vector: Vector, reference: Vector) -> float:

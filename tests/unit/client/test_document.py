@@ -20,16 +20,6 @@ from k9_api.retries import Repeat
 from tests.unit.client.described import Key, Schema, operations, problem_slugs, resolved, sample
 from tests.unit.client.world import Surface, World
 
-AWAITED: frozenset[Key] = frozenset(
-    {
-        ("DELETE", "/user"),
-        ("GET", "/user/erasure"),
-        ("POST", "/user/export"),
-        ("GET", "/user/export"),
-    }
-)
-"""Operations that the client has and the document has not yet. One that it has by now fails, until it is taken out."""
-
 REPORT, PRODUCT = "report/1", "product 1?"
 OF_MODEL = {"model_version": "m", "catalogue": "shared"}
 ALL_OF_SEARCH = {
@@ -111,7 +101,7 @@ def test_every_operation_has_a_method_and_every_method_an_operation() -> None:
     table = {(each.method, each.path) for each in OPERATIONS}
     assert len(table) == len(OPERATIONS)
     assert CALLS.keys() == table
-    assert table - AWAITED == operations().keys(), "take what is described by now out of AWAITED"
+    assert table == operations().keys()
 
 
 @pytest.mark.parametrize("key", KEYS, ids=named)
@@ -168,23 +158,6 @@ def test_a_method_reads_the_answer_as_its_model(surface: Surface, world: World, 
     result = surface.run(CALLS[key])
     assert type(result).__name__ == name_of(schema)
     assert list(differences(type(result), schema)) == []
-
-
-@pytest.mark.parametrize("key", sorted(AWAITED), ids=named)
-def test_what_is_not_described_yet_is_sent_all_the_same(surface: Surface, world: World, key: Key) -> None:
-    members = {
-        "state": "queued",
-        "url": "https://b",
-        "expires_at": "t",
-        "bytes": 1,
-        "fields": {"a": "b"},
-        "max_bytes": 1,
-    }
-    world.says(httpx.Response(200, json=members if key[1].startswith("/user") else {**members, "file_name": "f"}))
-    world.says(httpx.Response(200, content=b"?"))
-    surface.run(CALLS[key])
-    request = world.requests[0]
-    assert (request.method, path_of(request)) == (key[0], path_with_values(key[1]))
 
 
 def test_the_comparison_of_models_sees_what_differs() -> None:

@@ -138,3 +138,14 @@ def test_logins() -> None:
 def test_bad_logins(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         arguments.login(text)
+
+
+@pytest.mark.parametrize("text", ["5", "60", "1440"])
+def test_token_lives(text: str) -> None:
+    assert arguments.token_life(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "4", "1441", "060", "1h", "60.0", "-60"])
+def test_bad_token_lives(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="minutes"):
+        arguments.token_life(text)

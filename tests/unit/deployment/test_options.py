@@ -58,10 +58,12 @@ def test_every_setting_becomes_its_parameter() -> None:
     given = "--environment dev --allowed-origin https://a --allowed-origin https://b --allowed-origin https://a"
     given += " --bucket-name my-bucket --token-use access --architecture arm64 --snap-start on --alarm-email a@b.co"
     given += " --public-url https://api.example.com --hosted-login-url https://login.example.com"
+    given += " --token-life 90"
     assert options.parse([*given.split(), "--monthly-budget", "0"]).settings == {
         "AllowedOrigins": "https://a,https://b",
         "BucketName": "my-bucket",
         "TokenUse": "access",
+        "LongestTokenLife": "90",
         "Architecture": "arm64",
         "SnapStart": "On",
         "AlarmEmail": "a@b.co",
