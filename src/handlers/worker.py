@@ -27,7 +27,8 @@ def handler(event: Mapping[str, Any], context: Any = None) -> None:
     """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`), `{"task":
     "erase", ...}` or `{"task": "export", ...}` (see `shared.account`).
 
-    One that another worker has taken over, or that takes too long, ends without an error: Lambda would begin it anew.
+    One that another worker has taken over, that takes too long, or whose owner's account was erased ends without an
+    error: Lambda would begin it anew, and then keep it, with the owner's id, in the queue of failures.
     What concerns an account is gone on with (`handlers.resume`).
     """
     tasks: Mapping[str, Callable[..., object]] = {
@@ -39,7 +40,7 @@ def handler(event: Mapping[str, Any], context: Any = None) -> None:
     arguments = {name: value for name, value in event.items() if name != "task"}
     try:
         tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
-    except (OutOfTime, ClaimLost, AccountClaimLost) as error:
+    except (OutOfTime, ClaimLost, AccountClaimLost, jobs.NoSuchModelVersion) as error:
         log_warning("a task was given up", task=event["task"], exception=type(error).__name__)
 
 

@@ -55,6 +55,7 @@ READS: dict[str, set[Metric]] = {
     "EmbeddingsTableThrottlesAlarm": table_metrics("embeddings", "ModelVersionIndex"),
     "LateErasuresAlarm": {("K9/dev", "late_erasures", ())},
     "ResumeErrorsAlarm": {("AWS/Lambda", "Errors", (("FunctionName", "ResumeFunction"),))},
+    "ResumeSilentAlarm": {("AWS/Lambda", "Invocations", (("FunctionName", "ResumeFunction"),))},
     **{
         name: {
             ("AWS/Lambda", metric, function)
@@ -82,17 +83,21 @@ def test_every_table_and_index_is_watched() -> None:
         assert len(watched[table.name]) == 2 * places
 
 
+SILENT = "ResumeSilentAlarm"
+"""Silence is what it is about: a schedule that calls nobody leaves no data."""
+
+
 @pytest.mark.parametrize("name", sorted(ALARMS))
 def test_an_alarm_tells_somebody_and_is_silent_without_data(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == ["AlarmTopic"]
     assert alarm.get("ActionsEnabled", True) is True
-    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["TreatMissingData"] == ("breaching" if name == SILENT else "notBreaching")
     assert alarm["AlarmDescription"]
     assert alarm["AlarmName"].startswith("k9-")
     assert alarm["AlarmName"].endswith("-dev")
     assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
-    assert alarm["ComparisonOperator"].startswith("GreaterThan")
+    assert alarm["ComparisonOperator"].startswith("LessThan" if name == SILENT else "GreaterThan")
 
 
 @pytest.mark.parametrize("name", sorted(name for name, alarm in ALARMS.items() if "Metrics" in alarm))

@@ -66,6 +66,11 @@ class ErasureStatus:
     def is_pending(self) -> bool:
         return self.state != "done"
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the last pass has begun, which may have been where something was stored since."""
+        return self.stage == "lift" or (self.stage == "clear" and self.state != "waiting")
+
     def is_due(self, now: str) -> bool:
         """Whether a worker is to go on: nobody is at it, and it need not wait."""
         if self.state == "running":

@@ -38,11 +38,14 @@ class ErasureStore:
     def request(self, user_id: str, token_life: timedelta) -> ErasureStatus:
         """Ask for an erasure, and return it; the one that is pending, where one is.
 
-        Its marker is put first, so that none can be forgotten: a marker alone does no harm.
+        Raises Unavailable where that one is at its very end: it would leave what was stored a moment ago. Its marker is
+        put first, so that none can be forgotten: a marker alone does no harm.
         """
         for _ in range(_TRIES):
             read = self._object.read()
             if read.status is not None and read.status.is_pending:
+                if read.status.is_ending:
+                    raise _ending()
                 return read.status
             wanted = ErasureStatus.requested(fields.new_id(), user_id, self.clock(), token_life)
             self.objects.put(pending_erasure_key(self.account, wanted.id), b"")
@@ -78,6 +81,14 @@ class ErasureStore:
         """Remove the marker of an erasure that is over, and what older statuses told of the user."""
         erase_older_versions(self.objects, erasure_key(self.account))
         erase_objects(self.objects, pending_erasure_key(self.account, erasure_id), lambda: None)
+
+
+def _ending() -> Unavailable:
+    return Unavailable(
+        "The erasure that was asked for before is about to end, and may leave what was stored just now. Ask again in a"
+        " minute.",
+        retry_after=60,
+    )
 
 
 @dataclass(slots=True)

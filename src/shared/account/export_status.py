@@ -73,8 +73,14 @@ class ExportStatus:
 
     @property
     def kept_until(self) -> str | None:
-        """Until when the finished file can be had."""
-        return None if self.finished_at is None else timestamp(parse_timestamp(self.finished_at) + KEPT)
+        """Until when the finished file can be had, or the failure is told.
+
+        S3 counts the age of what was uploaded in parts from the upload's beginning, which is not before the request.
+        """
+        if self.finished_at is None:
+            return None
+        begins = self.requested_at if self.state == "done" else self.finished_at
+        return timestamp(parse_timestamp(begins) + KEPT)
 
     def is_due(self, now: str) -> bool:
         """Whether a worker is to go on, as nobody is at it."""

@@ -65,7 +65,7 @@ def _make(claim: ExportClaim, manager: DatabaseManager, check: Callable[[], None
     if claim.status.archive is None:
         claim.begin(tuple(ModelVersionRepository(manager).list_model_versions(user_id)))
     archive = _archive(claim)
-    sections = Sections(manager, user_id, archive.model_versions)
+    sections = Sections(manager, claim.store.objects, user_id, archive.model_versions)
     while not archive.is_whole:
         part, least = _Part(archive), part_bytes * (1 + len(archive.etags) // _GROW_AFTER)
         while len(part.body) < least and (file := sections.next_file(part.next, check)) is not None:
@@ -111,11 +111,11 @@ class _Part:
         self._begins = archive.size
 
     def add(self, file: AccountFile) -> None:
-        """Add a file of rows; one without rows is left out."""
+        """Add a file; an empty one is left out."""
         self.next = file.next
-        if file.lines:
+        if file.body:
             number = 1 + sum(entry.name.startswith(f"{file.kind}-") for entry in self.entries)
-            self._add(f"{file.kind}-{number:05}.ndjson", file.body, file.lines)
+            self._add(f"{file.kind}-{number:05}.{file.extension}", file.body, file.lines)
 
     def end(self, user_id: str, requested_at: str, finished_at: str) -> None:
         """Add what tells of all the files, and the archive's directory."""

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from ..avatars.names import avatar_prefix, upload_prefix
 
-_MAX_PREFIX_BYTES = 900
+_MAX_KEY_BYTES = 1024
+"""Of S3: what may keep an object is looked at, whatever room its kind leaves below its own prefix."""
+
 ERASURES = "erasures/"
 PENDING_ERASURES = "pending/erasures/"
 PENDING_EXPORTS = "pending/exports/"
@@ -20,7 +22,7 @@ def owned_prefixes(user_id: str) -> list[str]:
     owner = quote(user_id, safe="")
     quoted = [f"{kind}/{owner}/" for kind in ("exports", "pending/exports")]
     prefixes = (similarity_prefix(user_id), *quoted, upload_prefix(user_id), avatar_prefix(user_id))
-    return [prefix for prefix in prefixes if len(prefix) <= _MAX_PREFIX_BYTES]
+    return [prefix for prefix in prefixes if len(prefix) < _MAX_KEY_BYTES]
 
 
 def similarity_prefix(user_id: str) -> str:

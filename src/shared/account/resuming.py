@@ -39,8 +39,9 @@ def _due_erasures(objects: ObjectStore, now: str) -> Iterator[Resumption]:
         if status is not None and status.id == pending.erasure_id:
             if status.is_due(now) or not status.is_pending:
                 yield Resumption(task, _is_late(status, now))
-        elif _age(pending.since, now) > _ASKED_WITHIN:
-            yield Resumption(task)
+        elif (age := _age(pending.since, now)) > _ASKED_WITHIN:
+            # The worker removes a marker of nothing; one that stays is of an erasure whose status cannot be read.
+            yield Resumption(task, is_late=age > _LATE)
 
 
 def _due_exports(objects: ObjectStore, now: str) -> Iterator[Resumption]:

@@ -12,6 +12,7 @@ from ..models.json_value import JsonObject
 from ..models.user import DBUser, Preferences, UpdateProfile
 from . import conditions, writes
 from .attributes import Row
+from .model_versions import ERASING_UNTIL
 from .repository import Repository, completed, operation
 from .writes import Change, Guard, Target, Terms, WriteId
 
@@ -35,8 +36,12 @@ class UserRepository(Repository):
 
     @operation
     def get_user(self, user_id: str) -> DBUser:
-        """The user. Raises NotFound."""
-        return _to_user(self._read_own(self._target(user_id)))
+        """The user. Raises NotFound; the row at the end of an erasure, which is a fence, is nobody's profile."""
+        target = self._target(user_id)
+        row = self._read_own(target)
+        if ERASING_UNTIL in row:
+            raise target.missing()
+        return _to_user(row)
 
     @operation
     def update_user(
@@ -59,7 +64,8 @@ class UserRepository(Repository):
         """Make an upload that was asked for at `requested_at` the avatar, and return the user as they then are.
 
         Nothing changes where an avatar is there that was asked for then or later, a client has changed the address
-        since, or the user's row was made since: uploads may be checked in any order, and again. Raises NotFound.
+        since, or the user's row was made since: uploads may be checked in any order, and again. Raises NotFound, also
+        at the end of an erasure: what was put behind it would outlive the account.
         """
         change = Change(sets={"avatar_url": avatar_url, "avatar_as_of": requested_at})
         return self._note_upload(user_id, change, requested_at, "avatar_as_of")
@@ -101,16 +107,19 @@ class UserRepository(Repository):
 
     def _note_upload(self, user_id: str, change: Change, requested_at: str, *times: str) -> DBUser:
         """One change under the rule that each of these times of the row is earlier, and that of its making too."""
-        condition = conditions.before("created_at", requested_at)
+        target = self._target(user_id)
+        condition = conditions.absent(ERASING_UNTIL) & conditions.before("created_at", requested_at)
         for name in times:
             condition &= conditions.before(name, requested_at)
 
         def is_settled(row: Row) -> bool:
+            if ERASING_UNTIL in row:
+                raise target.missing()
             return any(row.get(name, "") >= requested_at for name in ("created_at", *times))
 
         # The next change of the address takes a later time than this one, which must not be behind the request's.
         terms = Terms(guard=Guard(condition, is_settled), not_before=requested_at)
-        return _to_user(writes.update(self._manager, self._target(user_id), change, terms))
+        return _to_user(writes.update(self._manager, target, change, terms))
 
     def _target(self, user_id: str) -> Target:
         return Target(self._manager.settings.users_table, {"user_id": user_id}, user_id, self.kind)

@@ -18,6 +18,10 @@ from .objects import ObjectStore
 from .snapshot import SnapshotStore
 
 
+class NoSuchModelVersion(LookupError):
+    """The owner does not have it: their account was erased since the task was asked for."""
+
+
 def refresh_snapshot(
     objects: ObjectStore,
     owner: str,
@@ -61,11 +65,11 @@ def build_snapshot(
 ) -> Manifest | None:
     """Publish a snapshot, and delete what no snapshot has needed for long; None where another was published first.
 
-    `check` may raise to end it. Raises LookupError for a model version that the owner does not have.
+    `check` may raise to end it. Raises NoSuchModelVersion.
     """
     dimension = ModelVersionRepository.dimension_of(owner, model_version)
     if dimension is None:
-        raise LookupError("the owner has no such model version")
+        raise NoSuchModelVersion
     store = SnapshotStore(objects, owner, model_version)
     changes = partial(EmbeddingRepository.changes_since, owner, model_version)
     manifest = SnapshotBuilder(store, changes, dimension, check=check).build(full=full)

@@ -167,7 +167,7 @@ class TestExport:
         assert wait_for_local_tasks(20)
         done = alice.get("/user/export").json()
         assert (done["state"], done["reports"], done["embeddings"], done["error"]) == ("done", 2, 4, None)
-        assert parse_timestamp(done["kept_until"]) - parse_timestamp(done["finished_at"]) == timedelta(days=1)
+        assert parse_timestamp(done["kept_until"]) - parse_timestamp(done["requested_at"]) == timedelta(days=1)
         assert done["url"] != alice.get("/user/export").json()["url"] or done["expires_at"]
         status = ExportStore(objects, ALICE).status()
         assert status
@@ -302,6 +302,9 @@ class TestResume:
             handler(due.task)
         assert len(every_version(objects, "pending/")) == 1
         assert {line["message"] for line in logged.records()} >= {"status_corrupt"}
+        assert [due.is_late for due in due_tasks(objects, clock())] == [False]
+        clock.pass_time(hours=3)
+        assert [due.is_late for due in due_tasks(objects, clock())] == [True]  # or nobody would see to it
 
     @pytest.mark.parametrize("stage", ["bury", "clear"])
     def test_an_erasure_that_is_late_is_told(

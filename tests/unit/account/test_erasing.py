@@ -1,27 +1,41 @@
 """Erasing an account: all of it goes, nothing of another's, whatever is written or cut off meanwhile."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from handlers.users.own import own_user
 from shared.account import erasing
 from shared.account.erasing import SETTLE, erase
 from shared.account.erasure_status import ErasureStatus
-from shared.account.places import account_digest, erasure_key
+from shared.account.places import account_digest, erasure_key, owned_prefixes
 from shared.account.status_object import ClaimLost
-from shared.database import DatabaseManager, EmbeddingRepository, ModelVersionRepository, ReportRepository
+from shared.auth import Caller
+from shared.avatars.names import Upload, avatar_prefix
+from shared.database import (
+    DatabaseManager,
+    EmbeddingRepository,
+    ModelVersionRepository,
+    ReportRepository,
+    UserRepository,
+)
 from shared.database.model_versions import ERASING_UNTIL
-from shared.errors import InvalidRequest, Unavailable
-from shared.models.fields import parse_timestamp
+from shared.errors import InvalidRequest, NotFound, Unavailable
+from shared.models.fields import now, parse_timestamp
 from shared.models.report import DBReport
 from shared.models.vector import Vector
 from shared.similarity.cache import IndexCache
 from shared.similarity.index import Query
 from shared.similarity.objects import ObjectStore, default_objects
+from shared.similarity.versions import erase_objects
 from tests.support.accounts import Clock, Erasure, embed, every_version, keys_of, settle_in, versioned, warm
 from tests.support.cases import every_row, rows_of
+from tests.support.images import image
+from tests.support.uploads import Ended, check
 
 A, AB, B = "a", "ab", "b"
 
@@ -148,6 +162,19 @@ class TestOthers:
         erasure.request()
         erasure.finish()
         assert rows_of(manager, owner) == []
+
+    @pytest.mark.parametrize("characters", [97, 98, 100, 105])
+    def test_an_id_that_leaves_little_room_in_a_key(
+        self, manager: DatabaseManager, objects: ObjectStore, characters: int
+    ) -> None:
+        """Some kinds of objects have room behind it where others have none."""
+        owner = "\u6f22" * characters
+        for key in (f"pending/exports/{quote(owner)}/{'0' * 36}", Upload.new(owner, now()).key):
+            objects.put(key, b"x")
+        erasure = Erasure(manager, objects, owner)
+        erasure.request()
+        erasure.finish()
+        assert [key for key, _, _ in every_version(objects)] == [erasure_key(account_digest(owner))]
 
 
 class TestWritesMeanwhile:
@@ -331,6 +358,44 @@ class TestFence:
         erasure.finish()
         assert rows_of(manager, A) == []
 
+    @pytest.mark.parametrize("ended", ["before the image", "before the row", "never"])
+    def test_an_avatar_whose_check_goes_on_behind_it_goes(
+        self, manager: DatabaseManager, fenced: Erasure, ended: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It had read the upload before the last pass, puts the image after that, and the bucket may call again."""
+        real = ObjectStore.put
+
+        def put(objects: ObjectStore, key: str, body: bytes, **terms: Any) -> str:
+            if not key.startswith(avatar_prefix(A)):
+                return real(objects, key, body, **terms)
+            for prefix in owned_prefixes(A):
+                erase_objects(objects, prefix, lambda: None)
+            if ended == "before the image":
+                raise Ended
+            etag = real(objects, key, body, **terms)
+            if ended == "before the row":
+                raise Ended
+            return etag
+
+        key = Upload.new(A, now()).key
+        fenced.objects.put(key, image(), media_type="image/png")
+        with monkeypatch.context() as patch, suppress(Ended):
+            patch.setattr(ObjectStore, "put", put)
+            check(key)
+        check(key)
+        assert list(fenced.objects.list(avatar_prefix(A))) == []
+        fenced.finish()
+        assert rows_of(manager, A) == []
+        assert keys_of(fenced.objects, A) == []
+
+    def test_its_row_is_nobodys_profile(self, manager: DatabaseManager, fenced: Erasure) -> None:
+        with pytest.raises(NotFound):
+            UserRepository(manager).get_user(A)
+        for note in (UserRepository(manager).place_avatar, UserRepository(manager).refuse_avatar):
+            with pytest.raises(NotFound):
+                note(A, "x", now())
+        assert own_user(Caller(A, frozenset())).user_id == A
+
 
 class TestAnew:
     def test_what_is_stored_afterwards_stays(self, manager: DatabaseManager, erasure: Erasure) -> None:
@@ -401,6 +466,72 @@ def found(manager: DatabaseManager, cache: IndexCache, dimension: int) -> list[s
     query = Query(np.frombuffer(Vector.of([1.0] * dimension).data, "<f4"), "cosine", 10, None, None, None, 0.0)
     hits = cache.search(A, "m", dimension, query, declared_at=declared.declared_at)
     return [hit.product_id for hit in hits]
+
+
+class TestJoining:
+    """Whoever asks once more joins, as long as the last pass is to come; else it may have been where they stored."""
+
+    def test_before_the_last_pass(self, erasure: Erasure) -> None:
+        first = erasure.request()
+        for _ in range(2):
+            assert erasure.request() == first
+            erasure.wait()
+            erasure.work()
+        assert erasure.stage() == "clear"
+        assert erasure.request() == first
+
+    def test_not_once_it_has_begun(self, manager: DatabaseManager, erasure: Erasure) -> None:
+        first = erasure.request()
+        for _ in range(2):
+            erasure.wait()
+            erasure.work()
+        erasure.wait()
+        refused: list[int | None] = []
+
+        def ask() -> None:
+            with pytest.raises(Unavailable, match="about to end") as caught:
+                erasure.request()
+            refused.append(caught.value.retry_after)
+            raise Unavailable("out of time")
+
+        ReportRepository.create_report(DBReport(user_id=A, title="T"))
+        with pytest.raises(Unavailable, match="out of time"):
+            erasure.work(ask)
+        with pytest.raises(Unavailable, match="about to end"):
+            erasure.request()
+        assert refused
+        assert set(refused) == {60}
+        erasure.finish()
+        assert erasure.request() != first
+
+
+class TestIndexLag:
+    """The tables' indexes show a row some time after it was stored."""
+
+    def test_what_no_index_shows_in_the_first_pass_goes_in_the_second(
+        self, manager: DatabaseManager, erasure: Erasure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hidden = {"late report", "late product"}
+        ReportRepository.create_report(DBReport(id="late report", user_id=A, title="T"))
+        embed(manager, A, "late product")
+        real = manager.call
+
+        def call(operation: Any, **parameters: Any) -> Any:
+            answer = real(operation, **parameters)
+            if operation == "query":
+                names = ("id", "product_id")
+                answer["Items"] = [
+                    item for item in answer["Items"] if not hidden & {item.get(name, {}).get("S") for name in names}
+                ]
+            return answer
+
+        monkeypatch.setattr(manager, "call", call)
+        erasure.request()
+        erasure.work()
+        assert len([row for row in rows_of(manager, A) if "deleted_at" not in row]) == 2
+        hidden.clear()
+        erasure.finish()
+        assert rows_of(manager, A) == []
 
 
 class TestWorkers:

@@ -1,6 +1,9 @@
 """The copy of an account: all of it, of nobody else, whole whatever is cut off, and not to be had before."""
 
 import hashlib
+import io
+import json
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,8 +17,10 @@ from shared.account.account_exports import ExportStore
 from shared.account.export_status import MOST_TRIES, ExportStatus
 from shared.account.exporting import export
 from shared.account.status_object import CLAIM, ClaimLost
-from shared.database import DatabaseManager
+from shared.avatars.names import Upload, key_of
+from shared.database import DatabaseManager, UserRepository
 from shared.errors import Unavailable
+from shared.models.fields import now, parse_timestamp, timestamp
 from shared.similarity.objects import ObjectStore, default_objects
 from shared.similarity.uploads import create_upload
 from tests.support.accounts import Clock, Erasure, embed, every_version, opened, settle_in, versioned
@@ -159,6 +164,64 @@ def test_it_holds_nothing_of_others(manager: DatabaseManager, store: ExportStore
     assert "ab's name" not in str(copy_of(store))
 
 
+class TestAvatar:
+    """What a user has uploaded is theirs too, and nothing else holds it."""
+
+    @pytest.fixture
+    def path(self, manager: DatabaseManager, store: ExportStore) -> str:
+        path = Upload.new(A, now()).avatar_path(b"image")
+        store.objects.put(key_of(path), b"image", media_type="image/webp")
+        UserRepository(manager).place_avatar(A, path, now())
+        return path
+
+    def images(self, store: ExportStore) -> dict[str, bytes]:
+        store.request()
+        work(store)
+        status = store.status()
+        assert status
+        stored = store.objects.get(store.file_key(status.id))
+        assert stored
+        with zipfile.ZipFile(io.BytesIO(stored.body)) as archive:
+            listed = {file["name"]: file for file in json.loads(archive.read("manifest.json"))["files"]}
+            found = {name: archive.read(name) for name in archive.namelist() if name.startswith("avatar-")}
+        assert {name: len(body) for name, body in found.items()} == {
+            name: file["bytes"] for name, file in listed.items() if name.startswith("avatar-")
+        }
+        assert all(listed[name]["lines"] == 0 for name in found)
+        return found
+
+    def test_the_one_that_is_shown(self, store: ExportStore, path: str) -> None:
+        assert self.images(store) == {"avatar-00001.webp": b"image"}
+
+    def test_one_that_is_gone(self, store: ExportStore, path: str) -> None:
+        store.objects.delete([key_of(path)])
+        assert self.images(store) == {}
+
+    def test_one_that_is_replaced_while_it_is_read(
+        self, manager: DatabaseManager, store: ExportStore, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, later = store.objects.get, Upload.new(A, now()).avatar_path(b"later")
+
+        def get(key: str, *arguments: Any) -> Any:
+            if key == key_of(path):
+                store.objects.put(key_of(later), b"later", media_type="image/png")
+                UserRepository(manager).place_avatar(A, later, now())
+                store.objects.delete([key])
+            return real(key, *arguments)
+
+        monkeypatch.setattr(store.objects, "get", get)
+        assert self.images(store) == {"avatar-00001.png": b"later"}
+
+    @pytest.mark.parametrize("address", [None, "https://example.com/a.png", "/similarity/a/m/object"])
+    def test_one_at_another_address(self, manager: DatabaseManager, store: ExportStore, address: str | None) -> None:
+        manager.get_users_table().update_item(
+            Key={"user_id": A},
+            UpdateExpression="SET avatar_url = :a",
+            ExpressionAttributeValues={":a": address},
+        )
+        assert self.images(store) == {}
+
+
 class TestRequests:
     def test_one_that_is_under_way_is_joined(self, store: ExportStore) -> None:
         first = store.request()
@@ -183,6 +246,16 @@ class TestRequests:
         assert store.status()
         clock_of(store).pass_time(hours=2)
         assert store.status() is None
+
+    def test_no_file_is_kept_longer_than_s3_keeps_it(self, store: ExportStore) -> None:
+        """Which counts from when the upload was begun; a failure is told for a day."""
+        store.request()
+        clock_of(store).pass_time(hours=20)
+        work(store)
+        clock_of(store).pass_time(hours=5)
+        assert store.status() is None
+        failed = ExportStatus("id", "queued", store.clock()).failed("Why.", store.clock())
+        assert failed.kept_until == timestamp(parse_timestamp(failed.finished_at or "") + timedelta(days=1))
 
     def test_of_many_who_ask_at_once_one_wins(self, store: ExportStore, monkeypatch: pytest.MonkeyPatch) -> None:
         other = ExportStore(store.objects, A)
@@ -361,9 +434,6 @@ def killed_after(calls: int, manager: DatabaseManager, store: ExportStore) -> bo
 
 
 def hashes_are_right(store: ExportStore) -> bool:
-    import io
-    import zipfile
-
     status = store.status()
     assert status
     stored = store.objects.get(store.file_key(status.id))
@@ -389,6 +459,4 @@ def test_the_address_is_good_for_minutes_and_names_the_file(store: ExportStore) 
 
 
 def _until(moment: str, store: ExportStore) -> timedelta:
-    from shared.models.fields import parse_timestamp
-
     return parse_timestamp(moment) - parse_timestamp(store.clock())
