@@ -74,8 +74,15 @@ def _add_login(sam: Sam) -> None:
         "\nOnce more, now that the address is known: the user pool's login has to have it, to send people back to the "
         "documentation page. It takes a minute or two, and costs nothing."
     )
-    parameters = {**sam.parameters, PUBLIC_URL: made.outputs["ApiUrl"]}
-    replace(sam, parameters=_with_release(parameters, known)).deploy()
+    url = made.outputs["ApiUrl"]
+    parameters = {**sam.parameters, PUBLIC_URL: url}
+    try:
+        replace(sam, parameters=_with_release(parameters, known)).deploy()
+    except DeploymentError as exc:
+        raise DeploymentError(
+            f"{exc}\nThe API itself is deployed, and answers at {url}: what it lacks is the login of its documentation "
+            "page, which the same command adds."
+        ) from exc
 
 
 def _plan(

@@ -19,6 +19,11 @@ def page(url: str, parameters: Mapping[str, str]) -> str:
     """Where the documentation page is, and how one signs in there."""
     has_login = parameters.get("HostedLoginUrl") or (parameters.get("PublicUrl") and not parameters.get("UserPoolId"))
     address = f"{parameters.get('PublicUrl') or url}/docs"
+    if not has_login and not parameters.get("UserPoolId"):
+        return (
+            f"Every route can be tried in a browser, at {address}; a token is pasted there. The pool's login does not "
+            "know that address yet: deploy once more to have people sign in there.\n"
+        )
     if not has_login:
         return (
             f"Every route can be tried in a browser, at {address}; a token is pasted there. "

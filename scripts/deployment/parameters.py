@@ -18,7 +18,7 @@ def choose(options: Options, stack: Stack | None, pool: Pool | None, known: Coll
     Empty values are left out: they are the defaults.
     """
     chosen = {
-        **_of_stack(stack, known),
+        **_of_stack(stack, pool, known),
         **_own_address(stack, pool, known),
         **options.settings,
         **({"UserPoolId": pool.pool_id, "UserPoolClientIds": ",".join(pool.client_ids)} if pool else {}),
@@ -40,9 +40,14 @@ def overrides(parameters: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in sorted(parameters.items())]
 
 
-def _of_stack(stack: Stack | None, known: Collection[str]) -> dict[str, str]:
-    """Without those that the template no longer has."""
-    return {name: value for name, value in stack.parameters.items() if name in known} if stack else {}
+def _of_stack(stack: Stack | None, pool: Pool | None, known: Collection[str]) -> dict[str, str]:
+    """Without those that the template no longer has, and without the login of a pool that is given up: no token that
+    another pool gives is taken."""
+    if stack is None:
+        return {}
+    is_another = pool is not None and pool.pool_id != stack.parameters.get("UserPoolId")
+    gone = {HOSTED_LOGIN_URL} if is_another else set()
+    return {name: value for name, value in stack.parameters.items() if name in known and name not in gone}
 
 
 def _own_address(stack: Stack | None, pool: Pool | None, known: Collection[str]) -> dict[str, str]:

@@ -32,8 +32,15 @@ PARAMETERS: dict[str, Object] = {
         "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "example": "5c1f7d0a-3a0e-4d9b-9a57-1f6f8f1c2b11",
     },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETags that the caller has; 304 where the answer is still one of them.",
+        "schema": {"type": "string"},
+    },
 }
-"""The request headers that `Terms` are read from, by name."""
+"""The request headers that `Terms` are read from, and that of whoever has an answer already, by name."""
 
 HEADERS: dict[str, Object] = {
     "Cache-Control": {
@@ -41,7 +48,16 @@ HEADERS: dict[str, Object] = {
         "required": True,
         "schema": {"const": "no-store"},
     },
-    "CacheableFor": {"description": "How long the answer may be kept.", "schema": {"type": "string"}},
+    "CacheableFor": {
+        "description": "How long the answer may be kept.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "Content-Disposition": {
+        "description": "What to call the file (RFC 6266); not where the answer is a link to it.",
+        "schema": {"type": "string", "pattern": "^attachment; filename="},
+        "example": "attachment; filename=\"Beds 2026-03-14.csv\"; filename*=UTF-8''Beds%202026-03-14.csv",
+    },
     "ETag": {
         "description": "The version of the resource, for If-Match; it counts up by one with every change.",
         "required": True,
@@ -75,6 +91,7 @@ HEADERS: dict[str, Object] = {
     },
     "Representation": {
         "description": "Names this representation, for If-None-Match.",
+        "required": True,
         "schema": {"type": "string", "pattern": '^(W/)?"[!#-~]*"$'},
     },
 }
@@ -83,6 +100,15 @@ HEADERS: dict[str, Object] = {
 
 def header(name: str) -> Object:
     return {"$ref": f"#/components/headers/{name}"}
+
+
+_OF_CONTENT = {"Cache-Control": "CacheableFor", "ETag": "Representation"}
+"""What a header means where bytes have it, and not a resource of ours."""
+
+
+def content_header(name: str) -> Object:
+    """A header that bytes have."""
+    return header(_OF_CONTENT.get(name, name))
 
 
 def usual_headers() -> Object:

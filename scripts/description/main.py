@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.description.document import PROJECT, build, files
-from scripts.description.release import keep, last_released, unannounced
+from scripts.description.release import AlreadyReleased, keep, last_released, unannounced
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,8 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.compare is not None:
         return _compare(options.compare or None)
     if options.release:
-        print(keep(build()).relative_to(PROJECT))
-        return 0
+        return _release()
     return _write()
 
 
@@ -51,6 +50,19 @@ def _check() -> int:
     for path in stale:
         print(f"{path.relative_to(PROJECT)} is not what the code says. Run scripts/openapi.py.", file=sys.stderr)
     return 1 if stale else 0
+
+
+def _release() -> int:
+    try:
+        print(keep(build()).relative_to(PROJECT))
+    except AlreadyReleased as error:
+        print(
+            f"{error} is the document of this version's release, and another one. Raise shared.__version__; or remove"
+            " the file, if that version was never released.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
 
 
 def _compare(file: str | None) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from scripts.description.examples import EXAMPLES, Example
-from scripts.description.headers import header, usual_headers
+from scripts.description.headers import content_header, header, usual_headers
 from scripts.description.links import links_of
 from scripts.description.problems import errors_of, response_name
 from scripts.description.schemas import Schemas, reference, schema_of_type, without_null
@@ -95,7 +95,7 @@ def _parameters(endpoint: Endpoint, schemas: Schemas, example: Example) -> Itera
         members, required = schemas.members(endpoint.types["query"])
         for name, schema in members.items():
             yield _parameter(endpoint, "query", name, without_null(schema), example, is_required=name in required)
-    for name in endpoint.honours:
+    for name in (*endpoint.honours, *(["If-None-Match"] if 304 in endpoint.other_statuses else [])):
         yield {"$ref": f"#/components/parameters/{name}"}
 
 
@@ -139,8 +139,7 @@ def _success(endpoint: Endpoint, results: Results, status: int, example: Example
 
 def _headers(endpoint: Endpoint, results: Results, status: int) -> Object:
     headers = usual_headers()
-    if results.is_content:
-        headers |= {"Cache-Control": header("CacheableFor"), "ETag": header("Representation")}
+    headers |= {name: content_header(name) for name in endpoint.content_headers}
     if any(_has_version(model) for model in results.models):
         headers["ETag"] = header("ETag")
     if (endpoint.location and status == endpoint.status) or (results.is_answer and status in (201, 202)):

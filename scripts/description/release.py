@@ -41,9 +41,19 @@ def unannounced(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Break]:
     return [] if may_break(*versions) else breaks(old, new)
 
 
+class AlreadyReleased(Exception):
+    """The version was released with another document: written over, it would hide what breaks that one's clients."""
+
+
 def keep(document: Mapping[str, Any], folder: Path = RELEASED) -> Path:
-    """Write the document down as that of its version's release; returns where."""
+    """Write the document down as that of its version's release; returns where.
+
+    Raises AlreadyReleased where another one is kept for this version.
+    """
     path = folder / f"openapi-{document['info']['version']}.json"
+    text = readable(document)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise AlreadyReleased(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(readable(document), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path

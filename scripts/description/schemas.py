@@ -1,8 +1,8 @@
 """Models as components of the document: pydantic's JSON Schema, said as a reader of the API would say it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -42,8 +42,9 @@ class Schemas:
     """The schemas that the document refers to: those of models by their names, and the written ones of `components`."""
 
     def __init__(self, models: Iterable[type[BaseModel]]) -> None:
-        self._models = {model.__name__: model for model in models}
-        inputs = [(model, _mode(model)) for model in self._models.values()]
+        stated = list(models)
+        self._models = {model.__name__: model for model in (*_nested(stated), *stated)}
+        inputs = [(model, _mode(model)) for model in stated]
         _, document = models_json_schema(inputs, ref_template=_PREFIX + "{model}")
         found = document.get("$defs", {})
         self._all = SCHEMAS | _type_schemas() | {name: self._of_model(name, schema) for name, schema in found.items()}
@@ -81,6 +82,17 @@ class Schemas:
         if is_left_out or schema.get("default", ...) is None or (model and issubclass(model, PatchModel)):
             schema = {keyword: value for keyword, value in schema.items() if keyword != "default"}
         return without_null(schema) if is_left_out else schema
+
+
+def _nested(models: Iterable[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """The models that members of these are of, and so on."""
+    waiting: list[Any] = [field.annotation for model in models for field in model.model_fields.values()]
+    while waiting:
+        kind = waiting.pop()
+        waiting += get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
+            waiting += (field.annotation for field in kind.model_fields.values())
 
 
 def schema_of_type(kind: Any) -> Schema:

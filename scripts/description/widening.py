@@ -15,8 +15,13 @@ Schema = dict[str, Any]
 _LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _INNER = ("items", "additionalProperties", "contains", "propertyNames")
-_AS_THEY_READ = ("pattern", "format", "not", "oneOf", "allOf", "multipleOf", "uniqueItems")
 _TEXTS = frozenset({"description", "title", "example", "examples", "default", "deprecated"})
+_VALUES = ("type", "enum", "const")
+_MEMBERS = ("properties", "patternProperties", "required")
+_GONE_INTO = frozenset({*_LOWER_BOUNDS, *_UPPER_BOUNDS, *_INNER, *_VALUES, *_MEMBERS, "anyOf"})
+"""Keywords whose meaning is known here; any other has to read the same."""
+
+_NO_DEFAULT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Widening:
 
     def findings(self, narrow: Any, wide: Any, pointer: str = "") -> Iterator[Finding]:
         """What `wide` does not allow of `narrow`. A pair of references is gone into once: schemas nest endlessly."""
+        if not self._keeps_members:
+            yield from self._default_findings(narrow, wide, pointer)
         pair = reference_of(narrow), reference_of(wide)
         if pair[0] is not None and pair[1] is not None:
             if (pair[0], pair[1]) in self._seen:
@@ -51,6 +58,13 @@ class Widening:
         for choice in choices:
             if not any(self._is_allowed(choice, option) for option in options):
                 yield Finding(pointer, f"{_short(choice)} is none of {_short(options)}")
+
+    def _default_findings(self, narrow: Any, wide: Any, pointer: str) -> Iterator[Finding]:
+        """A request that leaves the value out would come to mean another thing."""
+        stated = resolved(self._narrow, narrow).get("default", _NO_DEFAULT)
+        now = resolved(self._wide, wide).get("default", _NO_DEFAULT)
+        if stated is not _NO_DEFAULT and stated != now:
+            yield Finding(pointer, f"the default {stated} is {'gone' if now is _NO_DEFAULT else f'now {now}'}")
 
     def _is_allowed(self, narrow: Schema, wide: Schema) -> bool:
         other = Widening(self._narrow, self._wide, keeps_members=self._keeps_members)
@@ -102,11 +116,27 @@ class Widening:
 
 def _choices(document: Mapping[str, Any], schema: Any) -> list[Schema]:
     """The alternatives of a schema, each with what holds for all of them; alternatives of alternatives, too."""
-    plain = {name: value for name, value in resolved(document, schema).items() if name not in _TEXTS}
+    plain = flattened(document, schema)
     if "anyOf" not in plain:
         return [plain]
     rest = {name: value for name, value in plain.items() if name != "anyOf"}
     return [_both(rest, choice) for stated in plain["anyOf"] for choice in _choices(document, stated)]
+
+
+def flattened(document: Mapping[str, Any], schema: Any) -> Schema:
+    """A schema without words, and with the parts of its `allOf` in one, unless two parts speak of the same thing."""
+    plain = {name: value for name, value in resolved(document, schema).items() if name not in _TEXTS}
+    whole = {name: value for name, value in plain.items() if name != "allOf"}
+    for part in (flattened(document, stated) for stated in plain.get("allOf", [])):
+        shared = {name for name in part.keys() & whole.keys() if part[name] != whole[name]} - {"properties", "required"}
+        if shared or "additionalProperties" in part:
+            return plain
+        members = {**part.get("properties", {}), **whole.get("properties", {})}
+        for name in part.get("properties", {}).keys() & whole.get("properties", {}).keys():
+            members[name] = {**resolved(document, part["properties"][name]), **whole["properties"][name]}
+        required = sorted({*part.get("required", []), *whole.get("required", [])})
+        whole = {**part, **whole, "properties": members, "required": required}
+    return whole
 
 
 def _both(rest: Schema, choice: Schema) -> Schema:
@@ -142,8 +172,8 @@ def _bound_findings(narrow: Schema, wide: Schema) -> Iterator[str]:
 
 
 def _other_findings(narrow: Schema, wide: Schema) -> Iterator[str]:
-    for keyword in _AS_THEY_READ:
-        if keyword in wide and narrow.get(keyword) != wide[keyword]:
+    for keyword in sorted(wide.keys() - _GONE_INTO):
+        if narrow.get(keyword) != wide[keyword]:
             yield f"{keyword} {_short(narrow.get(keyword))} beside {_short(wide[keyword])}"
 
 

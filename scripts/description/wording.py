@@ -107,6 +107,10 @@ _MEMBERS: Mapping[str, str] = {
 """What a member or parameter of that name means, wherever it is."""
 
 _EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("export_report", "model_version"): (
+        "Whose vectors and metadata the file has. Where it is not given, the catalogue's only model version; of several"
+        " none, and then there are neither scores nor metadata."
+    ),
     ("Health", "status"): "Whether the service answers.",
     ("Health", "version"): "The version of the service.",
     ("ItemResult", "product_id"): "The product's id as the item has it; null where it has none.",

@@ -137,16 +137,17 @@ class Unavailable(ApiError):
 
 
 class OutcomeUnknown(Unavailable):
-    """503: a write may or may not have happened, and the service will not guess."""
+    """503: a write may or may not have happened, or has in part, and the service will not guess."""
 
     slug = "outcome-unknown"
     title = "Outcome unknown"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The change may or may not have been made. Repeat the request with the same Idempotency-Key if it had one;"
-            " otherwise read the resource before you try again."
-        )
+    def __init__(
+        self,
+        detail: str = "The change may or may not have been made. Repeat the request with the same Idempotency-Key if it"
+        " had one; otherwise read the resource before you try again.",
+    ) -> None:
+        super().__init__(detail)
 
 
 class InternalError(ApiError):

@@ -5,6 +5,7 @@ API Gateway developer guide.
 """
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from .errors import MalformedRequest, PayloadTooLarge
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_QUERY_FIELDS = 50
 _DEFAULT_STAGE = "$default"
-_LOOPBACK = ("localhost", "127.0.0.1")
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # RFC 3986, section 3.3, besides letters and digits
 
 Event = Mapping[str, Any]
@@ -61,17 +62,31 @@ class Request:
         """
         context = self.event.get("requestContext") or {}
         domain, stage = str(context.get("domainName") or "localhost"), context.get("stage") or _DEFAULT_STAGE
-        if domain.partition(":")[0] in _LOOPBACK:
+        if _LOOPBACK.fullmatch(domain):
             return f"http://{self.header('host') or domain}"
-        # A custom domain maps stages to paths of its own; API Gateway's has the stage as the first segment.
-        has_stage = stage != _DEFAULT_STAGE and ".execute-api." in domain
-        return f"https://{domain}/{stage}" if has_stage else f"https://{domain}"
+        # API Gateway's own domain has the stage as the first segment; a custom one maps stages to paths of its own.
+        if ".execute-api." not in domain:
+            return f"https://{domain}{_mapped_path(self.event)}"
+        return f"https://{domain}/{stage}" if stage != _DEFAULT_STAGE else f"https://{domain}"
 
 
 def event_path(event: Event) -> str:
     """The request's path, percent-encoded: HTTP APIs, whose events name a version, decode it, REST APIs do not."""
     path = str(event.get("rawPath") or event.get("path") or "/")
     return quote(path, safe=_PATH_CHARACTERS, errors="surrogatepass") if "version" in event else path
+
+
+def _mapped_path(event: Event) -> str:
+    """What the path has before the route's own, such as `/v1`: where a custom domain maps the API to.
+
+    Only HTTP APIs tell it (payload 2.0: "API mappings", in the API Gateway developer guide). Path and parameters are
+    decoded there alike.
+    """
+    route = str(event.get("routeKey") or "").partition(" ")[2]
+    for name, value in (event.get("pathParameters") or {}).items():
+        route = route.replace(f"{{{name}}}", value)
+    path = str(event.get("rawPath") or "")
+    return quote(path.removesuffix(route), safe=_PATH_CHARACTERS) if route and path.endswith(route) else ""
 
 
 def gateway_request_id(event: Event) -> str | None:

@@ -76,12 +76,13 @@ class Endpoint:
         refusals: Collection[type[ApiError]],
         media_types: Collection[str],
         other_statuses: Collection[int],
+        content_headers: Collection[str],
         honours: Collection[str],
     ) -> None:
         self.function = function
         self.method, self.path, self.status, self.is_open = method, path, status, is_open
         self.refusals, self.media_types = tuple(refusals), tuple(media_types)
-        self.other_statuses = tuple(other_statuses)
+        self.other_statuses, self.content_headers = tuple(other_statuses), tuple(content_headers)
         self.route = f"{method} {path}"
         self.location = location
         self._binder = Binder(function, method, path)
@@ -163,6 +164,7 @@ def endpoint(
     refusals: Collection[type[ApiError]] = (),
     media_types: Collection[str] = (),
     other_statuses: Collection[int] = (),
+    content_headers: Collection[str] = (),
     honours: Collection[str] = TERMS_HEADERS,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the handler of a route.
@@ -170,9 +172,10 @@ def endpoint(
     Its parameters are read as `binding` says; it returns a response model, an Answer, Content, or None for 204. A model
     with a `version` gives the ETag; `location` is a template of the Location header, filled from the model. An
     `is_open` route takes no token. The rest is for whoever reads the routes: `refusals` are the errors that the
-    signature does not imply, `media_types` those of its Content, `other_statuses` what an Answer or Content may have
-    instead of `status`, `honours` the headers of its Terms that it goes by. Raises TypeError for a signature that the
-    route cannot fill, ValueError for a route that exists.
+    signature does not imply, `media_types` those of its Content, `content_headers` what that has besides or in place of
+    the usual ones, `other_statuses` what an Answer or Content may have instead of `status`, `honours` the headers of
+    its Terms that it goes by. Raises TypeError for a signature that the route cannot fill, ValueError for a route that
+    exists.
     """
 
     def decorate(function: Callable[..., Any]) -> Endpoint:
@@ -188,6 +191,7 @@ def endpoint(
             refusals=refusals,
             media_types=media_types,
             other_statuses=other_statuses,
+            content_headers=content_headers,
             honours=honours,
         )
         return ENDPOINTS[method, path]

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 import handlers
+from scripts.local.folder import PROJECT
 from tests.support.browser import chromium
 from tests.support.code_grant import CodeGrant, code_grant
 from tests.support.dev import Dev, start_dev
@@ -24,6 +25,7 @@ from tests.support.served_app import served_app
 from tests.support.unreliable import unreliable
 
 RETRIES = "docs/guides/retries.md"
+APPS = ("docs/guides/first-app.md", "docs/guides/authentication.md")
 UPLOADS = "docs/API.md"
 """Its reader gets an avatar, which alice's profile on other pages does not have."""
 
@@ -46,7 +48,16 @@ def scene(dev: Dev, tmp_path: Path) -> Scene:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != RETRIES], ids=lambda page: page.name)
 def test_a_pages_code_works_as_shown(page: Page, scene: Scene, dev: Dev) -> None:
+    before = _written()
     run_page(page, replace(scene, token=dev.token("bob")) if page.name == UPLOADS else scene)
+    changed = sorted(str(path) for path in dict(before.items() ^ _written().items()))
+    assert changed == [], "the page's code writes the project's own files, which other tests look at: mark it"
+
+
+def _written() -> dict[Path, int]:
+    """When each of the project's own files was written, as far as a reader's code gets at them."""
+    files = (path for folder in ("docs", "scripts", "src", "clients") for path in (PROJECT / folder).rglob("*.*"))
+    return {path: path.stat().st_mtime_ns for path in files if path.is_file() and path.suffix != ".pyc"}
 
 
 def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path) -> None:
@@ -60,7 +71,7 @@ def test_the_retries_get_through_an_unreliable_network(dev: Dev, tmp_path: Path)
 
 def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Scene) -> None:
     """Sign-in, paging, a new report, search, favourites, a problem and a conflict, as somebody sees them."""
-    guide, alice = Page.read("docs/guides/first-app.md"), dev.stage()
+    guide, alice = Page.read(APPS[0]), dev.stage()
     with served_app(guide, scene) as address, chromium() as program:
         browser = program.new_page()
         browser.goto(address)
@@ -111,6 +122,11 @@ def test_the_react_app_does_in_a_browser_what_the_guide_says(dev: Dev, scene: Sc
     assert alice.call("GET", f"/reports/{made['id']}").json["title"] == "In time"
 
 
+def test_every_app_is_opened_in_a_browser() -> None:
+    """By a test above or below: `run_page` does not serve it."""
+    assert {page.name for page in PAGES if any(block.is_marked("app") for block in page.blocks)} == set(APPS)
+
+
 @pytest.fixture
 def filters(scene: Scene) -> Page:
     """The guide, after its products have been stored."""
@@ -152,7 +168,7 @@ def test_what_the_guide_calls_no_filter_is_refused_where_it_says(dev: Dev, filte
 
 def test_the_hosted_login_of_the_guide_signs_in_with_a_proof_and_renews(dev: Dev, scene: Scene) -> None:
     """The first token that the login gives is refused by the API, so that the page has to renew it."""
-    guide, login = Page.read("docs/guides/authentication.md"), CodeGrant(dev.token(), first=dev.token() + "x")
+    guide, login = Page.read(APPS[1]), CodeGrant(dev.token(), first=dev.token() + "x")
     with code_grant(login), served_app(guide, scene) as address, chromium() as program:
         browser = program.new_page()
         script = scene.folder / "sign-in.js"

@@ -94,6 +94,37 @@ def test_a_token_that_cannot_be_renewed_is_said(tab: Tab, stage: str, login: Hos
     tab.shows("The sign-in was answered 400: invalid_grant")
 
 
+def test_a_sign_out_ends_the_logins_session_even_where_its_token_does_not_end(
+    tab: Tab, stage: str, login: HostedLogin
+) -> None:
+    signed_in(tab, stage)
+    login.refuses_sign_out = True
+    tab.click("Sign out")
+    tab.shows("the login did not confirm that the refresh token has ended: it answered 400")
+    assert login.asked[2:] == ["/oauth2/revoke", "/logout"]
+    assert tab.page.evaluate("sessionStorage.length") == 0
+    tab.page.reload()
+    tab.shows("Nobody is signed in")
+
+
+def test_who_signs_out_while_the_token_is_renewed_stays_signed_out(tab: Tab, stage: str, login: HostedLogin) -> None:
+    login.seconds = 30
+    signed_in(tab, stage)
+    tab.page.evaluate("""() => {
+        const renewed = { ...sessions.current(), token: "renewed", ends: Date.now() + 3600000 };
+        signIn.renew = () => new Promise((answer) => { window.answerRenewal = () => answer(renewed); });
+        signIn.leaveTo = () => { window.isLeaving = true; };
+        window.renewing = withFreshToken({ headers: { Authorization: `Bearer ${sessions.current().token}` } });
+    }""")
+    tab.click("Sign out")
+    tab.page.wait_for_function("window.isLeaving")
+    assert tab.page.evaluate("answerRenewal() ?? renewing.then((request) => request.headers.Authorization)") == (
+        "Bearer renewed"
+    )
+    tab.shows("Nobody is signed in")
+    assert tab.page.evaluate("sessionStorage.length") == 0
+
+
 @pytest.mark.parametrize("begun", [False, True], ids=["not begun here", "begun here"])
 def test_a_code_that_somebody_else_sends_is_not_taken(tab: Tab, stage: str, login: HostedLogin, begun: bool) -> None:
     tab.open(f"{stage}/docs")
@@ -113,6 +144,18 @@ def test_what_the_login_refuses_is_said(tab: Tab, stage: str, login: HostedLogin
     tab.open(f"{stage}/docs")
     tab.click("Sign in")
     tab.shows("The login says: User is disabled.")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [("unauthorized_client", "refused the sign-in: unauthorized_client"), ("Call 555 now", "it says not why")],
+)
+def test_a_refusal_without_a_state_is_said_by_its_code_alone(tab: Tab, stage: str, error: str, shown: str) -> None:
+    tab.open(f"{stage}/docs")
+    tab.page.evaluate("sessionStorage.setItem('k9.sign-in', '{}')")
+    tab.open(f"{stage}/docs?error={error}&error_description=theirs")
+    tab.shows(shown)
+    assert "theirs" not in tab.page.locator("#status").inner_text()
 
 
 def test_at_another_address_the_button_leads_to_the_one_that_the_login_knows(

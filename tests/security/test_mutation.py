@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -58,12 +59,15 @@ from shared.database import (
     users,
     writes,
 )
+from shared.database.account_rows import AccountRows
 from shared.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed
 from shared.http import Endpoint
 from shared.models.filters import parse_filter
 from shared.models.report import MAX_FAVORITES
+from shared.models.user import UpdateProfile
 from shared.models.vector import Vector
 from shared.similarity import cache, jobs, matrix, objects
+from shared.similarity.query import Query
 from tests.support import cases
 from tests.support.api import Api
 from tests.support.cases import CASES, EMBEDDINGS, MODEL, PRODUCT, Case, embed, every_object, every_row
@@ -164,6 +168,12 @@ def an_address_that_a_client_gives_replaces_what_was_uploaded_before(world: Worl
     user = world.users.create_user(DBUser(user_id=world.someone(), created_at=LONG_AGO))
     world.users.update_user(user.user_id, {"avatar_url": "https://example.com/"})
     return world.users.place_avatar(user.user_id, "/later", LATER).avatar_url == "https://example.com/"
+
+
+def an_image_that_is_gone_is_not_shown(world: World) -> bool:
+    user = world.users.create_user(DBUser(user_id=world.someone(), avatar_url="/avatars/now"))
+    former = UpdateProfile(avatar_url=None).model_copy(update={"avatar_url": "/avatars/former"})
+    return raises(InvalidRequest, lambda: world.users.update_user(user.user_id, former))
 
 
 def a_later_refusal_stays(world: World) -> bool:
@@ -670,6 +680,41 @@ def a_search_finds_ones_own(world: World) -> bool:
     return all(finds(api, both(user)) for api, user in two_users_of_one_model(world))
 
 
+def an_index_is_ones_own(world: World) -> bool:
+    """Of two who declared their model version at the same moment, which tells no two indexes apart."""
+    users = [user for _, user in two_users_of_one_model(world)]
+    kept = cache.default_cache()
+    indexes = [kept.index_of(user, MODEL, 2, declared_at="then") for user in users]
+    found = [[hit.product_id for hit in index.search(Query(np.ones(2, np.float32)), lambda: None)] for index in indexes]
+    return [sorted(ids) for ids in found] == [both(user) for user in users]
+
+
+def an_account_with_a_newer_model_version_is_not_forgotten(world: World) -> bool:
+    user = world.someone()
+    world.models.declare(user, MODEL, 2)
+    rows = AccountRows(world.manager, user)
+    seen = rows.see_profile()
+    world.models.declare(user, "newer", 2)
+    return not rows.delete_profile(seen)
+
+
+def an_account_that_was_made_anew_is_not_forgotten(world: World) -> bool:
+    user = world.someone()
+    users.UserRepository(world.manager).create_user(DBUser(user_id=user, created_at="2026-01-01T00:00:00.000000Z"))
+    rows = AccountRows(world.manager, user)
+    seen = rows.see_profile()
+    users.UserRepository(world.manager).delete_user(user)
+    users.UserRepository(world.manager).create_user(DBUser(user_id=user))
+    return not rows.delete_profile(seen)
+
+
+def another_erasures_fence_stays(world: World) -> bool:
+    rows = AccountRows(world.manager, world.someone())
+    rows.fence("2026-01-01T00:00:00.000000Z")
+    rows.lift("2025-01-01T00:00:00.000000Z")
+    return rows.see_profile().exists
+
+
 def a_search_from_a_snapshot_finds_ones_own(world: World) -> bool:
     users = two_users_of_one_model(world)
     for _, user in users:
@@ -875,6 +920,10 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     (Always("favorite"), a_favorite_that_is_none_is_removed_without_a_write),
     (Always("before"), an_older_upload_does_not_replace_a_newer_one),
     (Always("before"), a_later_refusal_stays),
+    (Always("shows"), an_image_that_is_gone_is_not_shown),
+    (Always("as_many_models"), an_account_with_a_newer_model_version_is_not_forgotten),
+    (Always("made_at"), an_account_that_was_made_anew_is_not_forgotten),
+    (Always("fenced"), another_erasures_fence_stays),
     (
         Source(users.UserRepository, "_note_upload", 'conditions.before("created_at"', 'conditions.before("none"'),
         an_upload_does_not_outlive_the_row_it_was_asked_for,
@@ -1038,7 +1087,7 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
     # Memory and objects.
     (
         Source(cache.IndexCache, "_entry", "self._entries.setdefault(key, ", "self._entries.setdefault(('', key[1]), "),
-        a_search_finds_ones_own,
+        an_index_is_ones_own,
     ),
     (Source(matrix.MatrixStore, "_id_table", "self.ids_key(matrix.folder)", '"ids"'), a_matrix_is_ones_own),
     (

@@ -36,6 +36,7 @@ class HostedLogin:
     url: str = ""
     seconds: int = 3600
     refuses_sign_in: bool = False
+    refuses_sign_out: bool = False
     issued: int = 0
     challenges: dict[str, str] = field(default_factory=dict)
     refresh_tokens: set[str] = field(default_factory=set)
@@ -71,6 +72,8 @@ class HostedLogin:
         return {**self._tokens(), "refresh_token": refresh}
 
     def revoke(self, form: dict[str, str]) -> None:
+        if self.refuses_sign_out:
+            raise Refused("unsupported_token_type")
         self.refresh_tokens.discard(form["token"])
 
     def _tokens(self) -> dict[str, Any]:

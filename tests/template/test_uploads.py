@@ -73,9 +73,10 @@ def listed(value: object) -> list[str]:
     return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
 
-def test_a_browser_of_an_allowed_origin_may_send_a_form() -> None:
+def test_a_browser_of_an_allowed_origin_may_send_a_form_and_fetch_a_file() -> None:
     (rule,) = STACK.properties("SimilarityBucket")["CorsConfiguration"]["CorsRules"]
-    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["POST"], ["https://app.example.com"])
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["GET", "POST"], ["https://app.example.com"])
+    assert rule["ExposedHeaders"] == ["Content-Disposition"]
 
 
 def test_what_is_left_of_uploads_and_avatars_goes_within_two_days() -> None:

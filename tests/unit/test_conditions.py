@@ -17,6 +17,7 @@ EVERY = [
     conditions.older_than("2026-01-01T00:00:00.000000Z"),
     conditions.not_written_by("write-1"),
     conditions.before("created_at", "2026-01-01T00:00:00.000000Z") & conditions.before("avatar_as_of", "2026"),
+    conditions.shows("/avatars/a/b"),
     conditions.room_for("p", 500),
     conditions.favorite("p"),
     conditions.live(),

@@ -196,7 +196,24 @@ class TestBaseUrl:
         assert self.address("api.example.com", "v1") == "https://api.example.com"
         assert self.address("api.example.com", None) == "https://api.example.com"
 
-    @pytest.mark.parametrize("domain", ["localhost", "localhost:3001", "127.0.0.1:3001", None])
+    @pytest.mark.parametrize(
+        ("path", "base"),
+        [("/user/profile", ""), ("/v1/user/profile", "/v1"), ("/a b/c/user/profile", "/a%20b/c"), ("/elsewhere", "")],
+    )
+    def test_a_custom_domain_that_maps_the_api_to_a_path(self, path: str, base: str) -> None:
+        event = recorded_event("http_api_v2_list") | {"rawPath": path, "routeKey": "GET /user/profile"}
+        context = {**event["requestContext"], "domainName": "api.example.com", "stage": "v7"}
+        request = Request.of({**event, "requestContext": context}, "id")
+        assert request.base_url == f"https://api.example.com{base}"
+
+    def test_a_custom_domain_whose_path_has_parameters(self) -> None:
+        event = recorded_event("http_api_v2_list")
+        event |= {"rawPath": "/v1/reports/a/b", "routeKey": "GET /reports/{report_id}"}
+        event |= {"pathParameters": {"report_id": "a/b"}}
+        context = {**event["requestContext"], "domainName": "api.example.com"}
+        assert Request.of({**event, "requestContext": context}, "id").base_url == "https://api.example.com/v1"
+
+    @pytest.mark.parametrize("domain", ["localhost", "localhost:3001", "127.0.0.1:3001", "[::1]:3001", None])
     def test_a_laptops_gateway(self, domain: str | None) -> None:
         assert self.address(domain, host="127.0.0.1:3001") == "http://127.0.0.1:3001"
 

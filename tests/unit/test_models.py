@@ -36,6 +36,9 @@ NOT_A_CLIENTS = ("user_id", "id", "created_at", "updated_at", "version", "groups
 Table = list[tuple[tuple[type[BaseModel], ...], str, list[object]]]
 EITHER = (CreateReport, UpdateReport)
 
+LAPTOPS = f"http://localhost:3001/avatars/{'0' * 32}/{'0' * 46}"
+NOT_LAPTOPS = [LAPTOPS.replace("localhost", "x"), f"{LAPTOPS}/", "http://localhost:3001/x"]
+
 ACCEPTED: Table = [
     (EITHER, "title", ["x", "é" * 200, " x ", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]),
     (EITHER, "author", ["x", "x" * 200]),
@@ -46,7 +49,11 @@ ACCEPTED: Table = [
     ((ReplaceFavorites,), "favorites", [[], ["x"] * MAX_FAVORITES, ["x" * 256, "a/b", "ü"]]),
     ((UpdateProfile,), "name", ["x", "x" * 200, None]),
     ((UpdateProfile,), "email", ["a@b", '"odd@local"@example.com', None]),
-    ((UpdateProfile,), "avatar_url", ["https://example.com/a.png?x=1#y", "https://" + "x" * 2040, None]),
+    (
+        (UpdateProfile,),
+        "avatar_url",
+        ["https://example.com/a.png?x=1#y", "https://" + "x" * 2040, LAPTOPS, None],
+    ),
     ((UpdateProfile,), "preferences", [{}, {"a": None}, None]),
     ((ListReports,), "limit", [1, 100, "100"]),
     ((ListReports,), "cursor", ["x" * 1024, None]),
@@ -67,7 +74,17 @@ REFUSED: Table = [
     ((ReplaceFavorites,), "favorites", [[str(number) for number in range(501)], None, "abc", {"a": 1}, {"a"}]),
     ((UpdateProfile,), "name", ["", " ", "x" * 201, 7]),
     ((UpdateProfile,), "email", [*BAD_EMAILS]),
-    ((UpdateProfile,), "avatar_url", [*BAD_URLS, " https://x", "https://" + "x" * 2041, 7]),
+    (
+        (UpdateProfile,),
+        "avatar_url",
+        [
+            *BAD_URLS,
+            *NOT_LAPTOPS,
+            " https://x",
+            "https://" + "x" * 2041,
+            7,
+        ],
+    ),
     ((UpdateProfile,), "preferences", [[], "x", 1]),
     ((ListReports,), "limit", [0, 101, -1, "x", 1.5, None]),
     ((ListReports,), "cursor", ["x" * 1025]),

@@ -1,6 +1,5 @@
 """The documentation page and its files: what is answered, what a browser is held to, and how one signs in."""
 
-import base64
 import gzip
 import hashlib
 import html
@@ -22,7 +21,7 @@ SCRIPT = "swagger-ui-bundle.js"
 
 def body(answer: Answer) -> bytes:
     assert answer.raw["isBase64Encoded"] is True
-    return base64.b64decode(answer.text)
+    return answer.content
 
 
 def page(**headers: str) -> str:

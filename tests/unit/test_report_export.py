@@ -14,6 +14,7 @@ from shared.database import DatabaseManager, EmbeddingRepository
 from shared.models.fields import parse_timestamp
 from shared.models.report import MAX_FAVORITES
 from shared.models.vector import Vector
+from shared.rendering.formats import MEDIA_TYPES
 from shared.similarity.objects import MAX_PRESIGNED_SECONDS, default_objects
 from tests.conftest import ALICE, BOB
 from tests.support.api import Answer, Api
@@ -58,14 +59,14 @@ def scores(api: Api, **query: str) -> list[tuple[str, Any]]:
 
 @pytest.mark.usefixtures("products")
 class TestContents:
-    @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
-    def test_scores_are_those_of_the_single_product(self, alice: Api, metric: str) -> None:
-        query = {"model_version": MODEL, "metric": metric}
-        found = scores(alice, **query)
-        for product_id, score in found[:3]:
-            one = alice.get(f"{PATH}/products/{product_id.replace(' ', '%20')}", query=query)
-            assert float(score) == one.json()["score"]
-        assert found[3:] == [("never", None), ("old", None)]
+    def test_scores_are_those_of_the_single_product(self, alice: Api) -> None:
+        for metric in ("cosine", "dot", "euclidean"):
+            query = {"model_version": MODEL, "metric": metric}
+            found = scores(alice, **query)
+            for product_id, score in found[:3]:
+                one = alice.get(f"{PATH}/products/{product_id.replace(' ', '%20')}", query=query)
+                assert float(score) == one.json()["score"]
+            assert found[3:] == [("never", None), ("old", None)]
 
     def test_the_best_come_first_and_equals_by_id(self, alice: Api) -> None:
         found = [product_id for product_id, _ in scores(alice, model_version=MODEL)]
@@ -118,27 +119,27 @@ class TestContents:
         assert [favorite["score"] for favorite in told["favorites"]] == [None] * 5
         assert [favorite["product"] is None for favorite in told["favorites"]] == [False, False, False, True, True]
 
-    @pytest.mark.parametrize("reference", [None, {}, {"name": "a"}, {"id": True}])
-    def test_a_reference_that_names_no_product(self, alice: Api, reference: Any) -> None:
-        alice.patch(PATH, {"reference": reference})
-        told = document(alice)
-        assert told["reference"] == {"product_id": None, "product": reference}
-        assert told["favorites"][0]["product"]["name"] == "also far"
+    def test_a_reference_that_names_no_product(self, alice: Api) -> None:
+        for reference in (None, {}, {"name": "a"}, {"id": True}):
+            alice.patch(PATH, {"reference": reference})
+            told = document(alice)
+            assert told["reference"] == {"product_id": None, "product": reference}
+            assert told["favorites"][0]["product"]["name"] == "also far"
 
     @pytest.mark.parametrize("name", ["r", "near"])
-    @pytest.mark.parametrize("vector", [b"", b"\x00" * 8, b"\x00\x00\xc0\x7f" * 2, b"\x00\x00\x80\x3f" * 3, "text"])
     def test_a_vector_that_cannot_be_compared_has_no_score(
-        self, manager: DatabaseManager, alice: Api, name: str, vector: Any
+        self, manager: DatabaseManager, alice: Api, name: str
     ) -> None:
-        manager.get_embeddings_table().update_item(
-            Key={"product_id": name, "owner_model": f"{ALICE}#{MODEL}"},
-            UpdateExpression="SET embedding_vector = :v",
-            ExpressionAttributeValues={":v": vector},
-        )
-        told = document(alice)
-        near = next(favorite for favorite in told["favorites"] if favorite["product_id"] == "near")
-        assert (near["score"], near["product"]["name"]) == (None, "near")
-        assert (told["favorites"][0]["score"] is None) == (name == "r")
+        for vector in (b"", b"\x00" * 8, b"\x00\x00\xc0\x7f" * 2, b"\x00\x00\x80\x3f" * 3, "text"):
+            manager.get_embeddings_table().update_item(
+                Key={"product_id": name, "owner_model": f"{ALICE}#{MODEL}"},
+                UpdateExpression="SET embedding_vector = :v",
+                ExpressionAttributeValues={":v": vector},
+            )
+            told = document(alice)
+            near = next(favorite for favorite in told["favorites"] if favorite["product_id"] == "near")
+            assert (near["score"], near["product"]["name"]) == (None, "near"), vector
+            assert (told["favorites"][0]["score"] is None) == (name == "r"), vector
 
     def test_no_favorites(self, alice: Api) -> None:
         alice.put(f"{PATH}/favorites", {"favorites": []})
@@ -154,9 +155,8 @@ class TestContents:
         assert_invalid(export(bob, path="/reports/bobs", model_version=MODEL), "/query/model_version")
         assert document(bob, "/reports/bobs")["favorites"][0]["product"] is None
 
-    @pytest.mark.parametrize(
-        ("query", "pointer"),
-        [
+    def test_queries_that_are_refused(self, alice: Api) -> None:
+        refused: list[tuple[dict[str, str], str]] = [
             ({}, "/query/format"),
             ({"format": "doc"}, "/query/format"),
             ({"format": "zip", "metric": "x"}, "/query/metric"),
@@ -164,25 +164,26 @@ class TestContents:
             ({"format": "zip", "model_version": "#"}, "/query/model_version"),
             ({"format": "zip", "model_version": "m-9"}, "/query/model_version"),
             ({"format": "zip", "limit": "1"}, "/query/limit"),
-        ],
-    )
-    def test_queries_that_are_refused(self, alice: Api, query: dict[str, str], pointer: str) -> None:
-        assert_invalid(alice.get(f"{PATH}/export", query=query), pointer)
+        ]
+        for query, pointer in refused:
+            assert_invalid(alice.get(f"{PATH}/export", query=query), pointer)
 
 
 @pytest.mark.usefixtures("products")
 class TestAnswers:
-    @pytest.mark.parametrize("name", ["zip", "csv", "xlsx", "pdf"])
-    def test_a_file(self, alice: Api, name: str) -> None:
-        answer = export(alice, name)
-        assert answer.raw["isBase64Encoded"]
-        assert answer.headers["Content-Type"].split(";")[0] in export_report.handler.media_types
-        assert answer.headers["Content-Disposition"].startswith('attachment; filename="My report ')
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "ETag" not in answer.headers
+    def test_a_file(self, alice: Api) -> None:
+        for name in MEDIA_TYPES:
+            answer = export(alice, name)
+            assert answer.raw["isBase64Encoded"]
+            assert answer.headers["Content-Type"] == MEDIA_TYPES[name]
+            assert answer.headers["Content-Disposition"].startswith('attachment; filename="My report ')
+            assert answer.headers["Content-Disposition"].endswith(f".{name}")
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "ETag" not in answer.headers
+            assert export(alice, name).content == answer.content
+        assert set(MEDIA_TYPES.values()) == set(export_report.handler.media_types)
         assert every_object() == {}
-        assert export(alice, name).content == answer.content
 
     @pytest.mark.parametrize("name", ["zip", "csv", "xlsx", "pdf"])
     def test_a_large_one_is_put_where_its_owner_alone_finds_it(

@@ -5,9 +5,18 @@ from shared.events import Request
 from shared.http import Content, endpoint
 
 from .assets import MEDIA_TYPES, find
+from .representations import CONTENT_HEADERS
 
 
-@endpoint("GET", "/docs/{file}", is_open=True, refusals=(NotFound,), media_types=MEDIA_TYPES, other_statuses=(304,))
+@endpoint(
+    "GET",
+    "/docs/{file}",
+    is_open=True,
+    refusals=(NotFound,),
+    media_types=MEDIA_TYPES,
+    other_statuses=(304,),
+    content_headers=CONTENT_HEADERS,
+)
 def handler(file: str, request: Request) -> Content:
     """A file of the documentation page, under the name that the page gives it."""
     asset = find(file)

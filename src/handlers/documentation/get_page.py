@@ -7,12 +7,14 @@ from shared.events import Request
 from shared.http import Content, endpoint
 
 from .page import headers, html
-from .representations import Document
+from .representations import CONTENT_HEADERS, Document
 
 _MEDIA_TYPE = "text/html; charset=utf-8"
 
 
-@endpoint("GET", "/docs", is_open=True, media_types=(_MEDIA_TYPE,), other_statuses=(304,))
+@endpoint(
+    "GET", "/docs", is_open=True, media_types=(_MEDIA_TYPE,), other_statuses=(304,), content_headers=CONTENT_HEADERS
+)
 def handler(request: Request) -> Content:
     """The documentation page, on which every route can be tried."""
     settings = get_settings()

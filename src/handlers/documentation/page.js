@@ -94,8 +94,10 @@ async function withFreshToken(request) {
     renewal ??= signIn.renew(session).finally(() => (renewal = null)); // one for all requests that wait for it
     await attempt(async () => {
       const renewed = await renewal;
-      sessions.keep(renewed);
       request.headers.Authorization = `Bearer ${renewed.token}`;
+      if (sessions.current()?.token === session.token) {
+        sessions.keep(renewed); // whoever has signed out meanwhile stays so
+      }
     });
   }
   return request;

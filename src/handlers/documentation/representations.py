@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from shared.events import Request
 from shared.http import Content
 
+CONTENT_HEADERS = ("Cache-Control", "ETag")
+"""Of every answer; those that caches alone read are left out."""
+
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0{0,3})?", re.IGNORECASE)
 

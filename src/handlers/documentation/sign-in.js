@@ -98,6 +98,7 @@ class HostedSignIn {
   }
 
   async finish() {
+    this.tellWhatIsLeft();
     const query = new URLSearchParams(location.search);
     if (!query.has("code") && !query.has("error")) {
       return null;
@@ -105,6 +106,10 @@ class HostedSignIn {
     history.replaceState(null, "", location.pathname + location.hash);
     const attempt = JSON.parse(sessionStorage.getItem(HostedSignIn.attempt));
     sessionStorage.removeItem(HostedSignIn.attempt); // an answer counts once
+    if (attempt !== null && query.has("error") && !query.has("state")) {
+      // Of a client that is not set up for this, the login gives no state back. A code alone: anybody may have written the rest.
+      throw new SignInFailed(`The login refused the sign-in: ${/^[a-z_]{1,40}$/.exec(query.get("error")) ?? "it says not why"}`);
+    }
     if (attempt === null || query.get("state") !== attempt.state) {
       throw new SignInFailed("This sign-in was not begun in this tab. Sign in again.");
     }
@@ -134,13 +139,32 @@ class HostedSignIn {
     };
   }
 
-  /** Ends the refresh token, and then the login's own memory of who is there. */
+  /** Ends the refresh token, and in any case the login's own memory of who is there: else the next one to click would be them. */
   async end(session) {
-    const answer = await this.post("revoke", { token: session.refresh });
-    if (!answer.ok) {
-      throw new SignInFailed(`You are signed out here, but the login answered ${answer.status} to the token's end.`);
+    const failure = await this.revoke(session.refresh);
+    if (failure !== null) {
+      sessionStorage.setItem(HostedSignIn.left, failure);
     }
     return this.leaveTo(`${this.url}/logout?${new URLSearchParams({ client_id: this.client, logout_uri: this.page })}`);
+  }
+
+  /** Null, or why the refresh token may go on. */
+  async revoke(token) {
+    try {
+      const answer = await this.post("revoke", { token });
+      return answer.ok ? null : `it answered ${answer.status}`;
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  /** Throws SignInFailed after a sign-out that was not whole. */
+  tellWhatIsLeft() {
+    const failure = sessionStorage.getItem(HostedSignIn.left);
+    sessionStorage.removeItem(HostedSignIn.left);
+    if (failure !== null) {
+      throw new SignInFailed(`You are signed out, but the login did not confirm that the refresh token has ended: ${failure}`);
+    }
   }
 
   post(what, form) {
@@ -152,6 +176,7 @@ class HostedSignIn {
   }
 }
 HostedSignIn.attempt = "k9.sign-in";
+HostedSignIn.left = "k9.sign-out";
 
 function signInOf(settings) {
   switch (settings.kind) {

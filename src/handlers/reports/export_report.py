@@ -20,7 +20,13 @@ EXPORT_INLINE_BYTES = 4 * 1024 * 1024
 _FOLDER = "reports"
 
 
-@endpoint("GET", "/reports/{report_id}/export", refusals=(Forbidden,), media_types=tuple(MEDIA_TYPES.values()))
+@endpoint(
+    "GET",
+    "/reports/{report_id}/export",
+    refusals=(Forbidden,),
+    media_types=tuple(MEDIA_TYPES.values()),
+    content_headers=("Content-Disposition",),
+)
 def handler(caller: Caller, report_id: ReportId, query: ExportQuery) -> Content | ExportLink:
     """The report as a file, with its favourites and their scores; a large one is a link to where it can be had."""
     report = ReportRepository.get_report(report_id, caller.user_id)

@@ -3,7 +3,7 @@
 from shared.account.erasures import ErasureStore
 from shared.auth import Caller
 from shared.config import get_settings
-from shared.errors import Forbidden
+from shared.errors import Forbidden, OutcomeUnknown
 from shared.http import Answer, endpoint
 from shared.models.account import ErasureState
 from shared.similarity.objects import default_objects
@@ -11,7 +11,7 @@ from shared.similarity.objects import default_objects
 from .accounts import ask_worker, erasure_state, own_account
 
 
-@endpoint("DELETE", "/user", status=202, refusals=(Forbidden,))
+@endpoint("DELETE", "/user", status=202, refusals=(Forbidden, OutcomeUnknown))
 def handler(caller: Caller) -> Answer[ErasureState]:
     """Erase everything that the caller owns. Whoever asks again while that is under way joins it."""
     store = ErasureStore.of_user(default_objects(), own_account(caller))

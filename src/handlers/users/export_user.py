@@ -1,14 +1,14 @@
 """POST /user/export"""
 
 from shared.auth import Caller
-from shared.errors import Forbidden
+from shared.errors import Forbidden, OutcomeUnknown
 from shared.http import Answer, endpoint
 from shared.models.account import AccountExport
 
 from .accounts import account_export, ask_worker, exports_of
 
 
-@endpoint("POST", "/user/export", status=202, refusals=(Forbidden,))
+@endpoint("POST", "/user/export", status=202, refusals=(Forbidden, OutcomeUnknown))
 def handler(caller: Caller) -> Answer[AccountExport]:
     """Have a copy made of everything that the caller owns. Whoever asks again while one is being made joins it."""
     store = exports_of(caller)

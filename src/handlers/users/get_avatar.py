@@ -16,7 +16,13 @@ _HEADERS = {
 }
 
 
-@endpoint("GET", "/avatars/{owner}/{avatar_id}", is_open=True, media_types=IMAGE_TYPES)
+@endpoint(
+    "GET",
+    "/avatars/{owner}/{avatar_id}",
+    is_open=True,
+    media_types=IMAGE_TYPES,
+    content_headers=("Cache-Control", "ETag"),
+)
 def handler(owner: AvatarOwner, avatar_id: AvatarId) -> Content:
     """An uploaded avatar, for whoever has its address."""
     stored = default_objects().get(f"{AVATARS}{owner}/{avatar_id}")

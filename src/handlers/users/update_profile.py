@@ -1,10 +1,10 @@
 """PATCH /user/profile"""
 
 from shared.auth import Caller
-from shared.avatars.names import stored_avatar_url
+from shared.avatars.names import own_avatar_path
 from shared.avatars.removing import remove_former
 from shared.database import Terms, UserRepository
-from shared.errors import Conflict, NotFound, PreconditionFailed, TooManyRequests, Unavailable
+from shared.errors import Conflict, NotFound, OutcomeUnknown, PreconditionFailed, TooManyRequests, Unavailable
 from shared.events import Request
 from shared.http import endpoint
 from shared.models.user import DBUser, Profile, UpdateProfile
@@ -21,7 +21,7 @@ def handler(caller: Caller, body: UpdateProfile, terms: Terms, request: Request)
     """
     names_avatar = "avatar_url" in body.model_fields_set
     if names_avatar:
-        stored = stored_avatar_url(body.avatar_url, caller.user_id, request.base_url)
+        stored = own_avatar_path(body.avatar_url, caller.user_id) or body.avatar_url
         body = body.model_copy(update={"avatar_url": stored})
     user = _update(caller, body, terms)
     if names_avatar:
@@ -40,10 +40,14 @@ def _update(caller: Caller, body: UpdateProfile, terms: Terms) -> DBUser:
 
 
 def _remove_former(user: DBUser) -> None:
-    """The caller asked for the picture to go: an answer that it did is given when it has."""
+    """The caller asked for the picture to go: an answer that it did is given when it has.
+
+    Raises OutcomeUnknown where it has not: any other 503 says that nothing was changed, and the profile was.
+    """
     try:
         remove_former(default_objects(), user)
     except (TooManyRequests, Unavailable) as error:
-        raise Unavailable(
-            "The profile was changed, but the picture that was uploaded before is not removed yet. Repeat the request."
+        raise OutcomeUnknown(
+            "The profile was changed, but the picture that was uploaded before is not removed yet. Repeat the request"
+            " with the same Idempotency-Key if it had one; otherwise without If-Match, as the version is another now."
         ) from error

@@ -24,6 +24,8 @@ _TIME_DIGITS = 14
 _SECRET_DIGITS = 32
 _UPLOAD_KEY = re.compile(rf"{UPLOADS}([^/]+)/([0-9a-f]{{{_TIME_DIGITS + _SECRET_DIGITS}}})")
 
+_AVATAR_URL = re.compile(rf"https?://[^/?#\s]+(?:/[^/?#\s]+)*(/{AVATARS}[0-9a-f]{{32}}/[0-9a-f]{{46}})")
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -85,8 +87,9 @@ def requested_at(some_id: str) -> str:
     return timestamp(_EPOCH + int(some_id[:_TIME_DIGITS], 16) * _MICROSECOND)
 
 
-def stored_avatar_url(given: str | None, user_id: str, base_url: str) -> str | None:
-    """What to store of an address that a client gives: the path where it is that of an avatar of the user's own, so
-    that a profile which is sent back as it was read keeps its picture."""
-    own = f"{base_url}/{avatar_prefix(user_id)}"
-    return given.removeprefix(base_url) if given is not None and given.startswith(own) else given
+def own_avatar_path(url: str | None, user_id: str) -> str | None:
+    """The path of the avatar of the user's own that this is an address of, so that a profile which is sent back as it
+    was read keeps its picture; None for any other address. The host does not matter: an API has several, and the
+    digest in the path is nobody else's."""
+    match = _AVATAR_URL.fullmatch(url or "")
+    return match[1] if match and match[1].startswith(f"/{avatar_prefix(user_id)}") else None

@@ -91,6 +91,11 @@ def before(attribute: str, moment: str) -> Condition:
     return ~reached
 
 
+def shows(avatar_path: str) -> Condition:
+    """The user's avatar is the uploaded one of this path."""
+    return Condition("#avatar_url = :shown", {"#avatar_url": "avatar_url"}, {":shown": {"S": avatar_path}})
+
+
 def not_written_by(write_id: str) -> Condition:
     """None of the row's last four writes is this one."""
     names = {f"#{entry}": entry for entry in REGISTER}

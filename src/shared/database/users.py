@@ -47,7 +47,10 @@ class UserRepository(Repository):
     def update_user(
         self, user_id: str, changes: UpdateProfile | Mapping[str, Any], terms: Terms | None = None
     ) -> DBUser:
-        """Apply a merge patch (RFC 7396). Raises as `writes.update` does, ValidationError for a bad value."""
+        """Apply a merge patch (RFC 7396). Raises as `writes.update` does, ValidationError for a bad value.
+
+        An `avatar_url` that is a path, hence that of an uploaded avatar, is taken only where that is the one shown.
+        """
         if not isinstance(changes, UpdateProfile):
             changes = UpdateProfile.model_validate(dict(changes))
         given = terms or Terms()
@@ -94,8 +97,13 @@ class UserRepository(Repository):
         raise Unavailable("Too many others are changing this profile. Nothing was changed; try again.")
 
     def _update(self, user_id: str, sets: Mapping[str, Any], terms: Terms) -> DBUser:
-        clocked = ["avatar_as_of"] if "avatar_url" in sets else []
-        return _to_user(writes.update(self._manager, self._target(user_id), Change(sets=sets, clocked=clocked), terms))
+        shown = sets.get("avatar_url") or ""
+        if shown.startswith("/"):
+            # As it was read: no change, so an upload that was asked for before may yet take its place.
+            change, terms = Change(sets=sets), replace(terms, guard=_still_shown(shown))
+        else:
+            change = Change(sets=sets, clocked=["avatar_as_of"] if "avatar_url" in sets else [])
+        return _to_user(writes.update(self._manager, self._target(user_id), change, terms))
 
     def _note_upload(self, user_id: str, change: Change, requested_at: str, *times: str) -> DBUser:
         """One change under the rule that each of these times of the row is earlier, and that of its making too."""
@@ -155,6 +163,18 @@ def _to_user(row: Row) -> DBUser:
     return DBUser.model_construct(
         **{**missing, **completed(row), "avatar_as_of": row.get("avatar_as_of"), "avatar_error": _error_of(row)}
     )
+
+
+def _still_shown(avatar_path: str) -> Guard:
+    """The images of all other paths are gone, or about to go."""
+
+    def is_settled(row: Row) -> bool:
+        if row.get("avatar_url") != avatar_path:
+            reason = "is the address of an image that is not your avatar any more; leave it out, or read it again"
+            raise InvalidRequest("The body is invalid.", errors=[FieldError("/body/avatar_url", reason)])
+        return False
+
+    return Guard(conditions.shows(avatar_path), is_settled)
 
 
 def _error_of(row: Row) -> str | None:

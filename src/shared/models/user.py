@@ -1,5 +1,6 @@
 """Users: the stored row, the request that changes it, and the answer."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -20,13 +21,29 @@ def _one_at_sign(text: str) -> str:
     return printable(text)
 
 
+_HTTPS = r"^https://[^\s/?#]+[^\s]*$"
+_LAPTOPS_AVATAR = re.compile(r"http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?/avatars/[0-9a-f]{32}/[0-9a-f]{46}")
+"""What a profile holds that was read from a laptop's gateway, and may be sent back."""
+
+
+def _https(text: str) -> str:
+    if not re.fullmatch(_HTTPS.removesuffix("$"), text) and not _LAPTOPS_AVATAR.fullmatch(text):
+        raise ValueError("must be an address such as https://example.com/me.png, without spaces")
+    return text
+
+
 EmailAddress = Annotated[
     str,
     StringConstraints(min_length=3, max_length=320),
     AfterValidator(_one_at_sign),
     Field(json_schema_extra={"pattern": rf"^([^@ {UNPRINTABLE}]+@)+[^@ {UNPRINTABLE}]+$"}),
 ]
-HttpsUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https://[^\s/?#]+[^\s]*$")]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    AfterValidator(_https),
+    Field(json_schema_extra={"pattern": _HTTPS}),
+]
 
 
 class DBUser(BaseModel):

@@ -16,7 +16,10 @@ from .fonts import BOLD, EAST_ASIAN, REGULAR, REPLACEMENT, font_path
 from .moments import changed_at
 from .texts import CUT, as_text, cut, valid
 
-_MAX_REFERENCE, _MAX_PRODUCT, _MAX_ID = 4_000, 1_000, 64
+_MAX_REFERENCE, _MAX_PRODUCT, _MAX_ID = 4_000, 750, 64
+"""Characters. A row of a table has to fit a page. The widest character is 1.74 em: a line takes 24 of them, two lines
+that follow each other have more than that together, so 750 characters are 63 lines at most, of 65 that there are."""
+
 _ALL_PRODUCTS = 40_000
 """Characters that the metadata of all favourites may take together; each has the same share, up to _MAX_PRODUCT."""
 

@@ -386,6 +386,54 @@ class TestOwnAddress:
         assert len(keys()) == 1
         assert UserRepository.get_user(ALICE).avatar_url == url.removeprefix("https://api.example.com")
 
+    @pytest.mark.parametrize(
+        "host", ["https://other.example.com", "https://api.example.com/v1", "http://localhost:3001"]
+    )
+    def test_so_does_one_that_was_read_at_another_address_of_the_api(self, alice: Api, host: str) -> None:
+        upload(alice, image())
+        path = UserRepository.get_user(ALICE).avatar_url
+        answer = alice.patch("/user/profile", {"avatar_url": f"{host}{path}"})
+        assert answer.status == 200
+        assert UserRepository.get_user(ALICE).avatar_url == path
+        assert len(keys()) == 1
+
+    def test_one_that_is_sent_back_as_it_was_read_does_not_stop_an_upload(self, alice: Api) -> None:
+        upload(alice, image())
+        before = alice.get("/user/profile").json()
+        form = ask(alice)
+        assert alice.patch("/user/profile", {"name": "A", "avatar_url": before["avatar_url"]}).status == 200
+        check(send(form, image(colour="blue")))
+        answer = shown(alice)
+        assert answer
+        assert is_blue(answer.raw["body"])
+        assert len(keys()) == 1
+
+    @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k"}], ids=["no key", "key"])
+    @pytest.mark.parametrize("preferences", [{}, {"preferences": {"a": 1}}], ids=["plain", "merged"])
+    def test_one_whose_image_is_gone_is_refused(
+        self, alice: Api, key: dict[str, str], preferences: dict[str, Any]
+    ) -> None:
+        upload(alice, image())
+        stale = alice.get("/user/profile").json()["avatar_url"]
+        upload(alice, image())
+        now_shown = alice.get("/user/profile").json()
+        answer = alice.patch("/user/profile", {"name": "A", "avatar_url": stale, **preferences}, headers=key)
+        assert_problem(answer, 422, "invalid-request", pointers=["/body/avatar_url"])
+        assert alice.get("/user/profile").json() == now_shown
+        assert shown(alice)
+
+    def test_an_address_of_an_image_that_never_was_is_refused(self, alice: Api) -> None:
+        url = f"https://api.example.com/{avatar_prefix(ALICE)}{'0' * 46}"
+        answer = alice.patch("/user/profile", {"avatar_url": url})
+        assert_problem(answer, 422, "invalid-request", pointers=["/body/avatar_url"])
+        assert alice.get("/user/profile").json()["avatar_url"] is None
+
+    def test_anothers_is_an_address_like_any(self, alice: Api, bob: Api) -> None:
+        upload(bob, image())
+        url = f"https://api.example.com{UserRepository.get_user(BOB).avatar_url}"
+        alice.get("/user/profile")
+        assert alice.patch("/user/profile", {"avatar_url": url}).json()["avatar_url"] == url
+
     def test_other_changes_make_no_call_more(self, manager: DatabaseManager, alice: Api) -> None:
         upload(alice, image())
         with recorded(manager, default_objects()) as calls:
@@ -403,8 +451,9 @@ class TestOwnAddress:
         with faulty(default_objects(), answering_as_s3(503, "SlowDown")) as fault:
             answer = alice.patch("/user/profile", {"avatar_url": None}, headers=headers)
         assert fault.fired
-        assert_problem(answer, 503, "unavailable")
+        assert_problem(answer, 503, "outcome-unknown")  # `unavailable` would say that nothing was changed
         assert "is not removed yet" in answer.json()["detail"]
+        assert answer.headers["Retry-After"] == "1"
         assert alice.get("/user/profile").json()["avatar_url"] is None
         assert alice.patch("/user/profile", {"avatar_url": None}, headers=headers).status == 200
         assert keys() == []

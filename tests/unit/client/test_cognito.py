@@ -146,6 +146,46 @@ class TestSingleFlight:
         assert asyncio.run(source.token_async()) == jwt("one")
         assert len(cognito.requests) == 1
 
+    def test_of_threads_that_get_none(self, cognito: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever waited fails with the renewal; whoever comes later asks anew."""
+        begun, go_on = threading.Event(), threading.Event()
+        cognito.says(held_back(begun, go_on, refused("NotAuthorizedException")), renewed("one"))
+        source, looked = tokens(cognito), threading.Semaphore(0)
+        usable = source._usable
+
+        def look(rejected: str | None) -> Any:
+            looked.release()
+            return usable(rejected)
+
+        monkeypatch.setattr(source, "_usable", look)
+        with ThreadPoolExecutor(8) as pool:
+            asking = [pool.submit(source.token) for _ in range(8)]
+            assert begun.wait(5)
+            for _ in range(8 + 1):  # all have looked whether there is one, and who renews has once more
+                assert looked.acquire(timeout=5)
+            go_on.set()
+            errors = [each.exception(5) for each in asking]
+        assert {(type(error), str(error)) for error in errors} == {(TokenError, str(errors[0]))}
+        assert len({id(error) for error in errors}) == 8, "threads would write into each other's traceback"
+        assert len(cognito.requests) == 1
+        assert source.token() == jwt("one")
+
+    def test_of_tasks_that_get_none(self, cognito: World) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        cognito.says(held_back(begun, go_on, refused("NotAuthorizedException")), renewed("one"))
+        source = tokens(cognito)
+
+        async def ask() -> list[Any]:
+            asking = [asyncio.create_task(source.token_async()) for _ in range(20)]
+            while not begun.is_set():
+                await asyncio.sleep(0.001)
+            go_on.set()
+            return await asyncio.gather(*asking, return_exceptions=True)
+
+        assert {type(outcome) for outcome in asyncio.run(ask())} == {TokenError}
+        assert len(cognito.requests) == 1
+        assert asyncio.run(source.token_async()) == jwt("one")
+
     def test_of_refused_tokens(self, cognito: World) -> None:
         cognito.says(renewed("two"))
         source = tokens(cognito, token=jwt("one"))

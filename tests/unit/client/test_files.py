@@ -61,6 +61,14 @@ class TestInMemory:
         assert (file.file_name, file.media_type, file.content) == ("report.zip", "application/zip", b"ZIP")
         assert str(world.requests[1].url) == PLACE
 
+    @pytest.mark.parametrize(("stated", "name"), [("../../a.zip", "a.zip"), ("..", "export"), ("", "export")])
+    def test_the_name_that_a_link_gives_has_no_folders_either(
+        self, surface: Surface, world: World, stated: str, name: str
+    ) -> None:
+        there = {"url": PLACE, "expires_at": "2026-01-02T03:04:05Z", "bytes": 3, "file_name": stated}
+        world.says(ok(there), httpx.Response(200, content=b"ZIP"))
+        assert surface.run(export).file_name == name
+
     def test_the_token_stays_with_the_api(self, surface: Surface, world: World) -> None:
         world.says(link(3), httpx.Response(200, content=b"ZIP"))
         surface.run(export)

@@ -125,3 +125,24 @@ class TestFloat32:
     def test_what_is_no_vector(self, wrong: Any) -> None:
         with pytest.raises((TypeError, ValueError)):
             float32(wrong)
+
+
+@pytest.mark.parametrize("value", [{("a", "b"): 1}, {"a": {1, 2}}], ids=["a name that is none", "a set"])
+def test_what_json_does_not_have_is_not_sent(surface: Surface, world: World, value: Any) -> None:
+    with pytest.raises(NotSendable):
+        surface.run(lambda client: client.reports.create("T", reference=value))
+    assert world.requests == []
+
+
+def test_what_is_nested_too_deep_is_not_sent() -> None:
+    value: dict[str, Any] = {}
+    for _ in range(100_000):
+        value = {"a": value}
+    with pytest.raises(NotSendable, match="cannot be written as JSON"):
+        dumps(value)
+
+
+@pytest.mark.parametrize("vector", [None, ["a"], [None], [10**400], 5])
+def test_what_is_no_vector_is_not_sent(vector: Any) -> None:
+    with pytest.raises(NotSendable, match="the vector is no list of numbers"):
+        float32(vector)

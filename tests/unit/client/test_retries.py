@@ -278,6 +278,22 @@ class TestDeletes:
         with pytest.raises(NotFound):
             surface.run(lambda client: client.embeddings.delete("p", model_version="m"))
 
+    def test_a_404_after_no_token_came_is_none(self, surface: Surface, world: World) -> None:
+        """Nothing had been sent: the source of tokens was slow, not the API."""
+        outcomes: list[Any] = [TransportError("cognito is slow"), TOKEN]
+
+        class Source:
+            def token(self, rejected: str | None = None) -> str:
+                outcome = outcomes.pop(0)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                return str(outcome)
+
+        world.says(problem(404, "not-found"))
+        with pytest.raises(NotFound):
+            surface.run(lambda client: client.reports.delete("r1"), token=Source())
+        assert outcomes == []
+
     def test_an_embedding_is_deleted_under_a_key(self, surface: Surface, world: World) -> None:
         world.says(GATEWAY_503, httpx.Response(204))
         surface.run(lambda client: client.embeddings.delete("p", model_version="m", if_match=3))

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 import k9_api
 from k9_api import AsyncClient, Client
 from k9_api.surface import AsyncGroup, Group, SyncGroup, iteration, operation
+from tests.support.markdown import Page, code
 from tests.unit.client.world import TOKEN, URL, World, ok, report
 
 GROUPS = ("user", "reports", "embeddings", "similarity")
 OF_ONE_SURFACE = {"close"}
+README = Page.read("clients/python/README.md")
 
 
 def clients(world: World) -> tuple[Client, AsyncClient]:
@@ -32,6 +35,14 @@ def test_the_surfaces_have_the_same_methods(world: World, group: str) -> None:
     assert methods(blocking) == methods(awaited)
     assert len(methods(blocking)) >= 4
     assert all("self" not in signature.parameters for signature in methods(blocking).values())
+
+
+def test_the_readme_lists_every_method(world: World) -> None:
+    client = clients(world)[0]
+    own = {"client": set(methods(client)) - OF_ONE_SURFACE}
+    groups = {f"client.{group}": set(methods(getattr(client, group))) for group in GROUPS}
+    listed = {code(group): set(re.findall(r"`(\w+)`", names)) for group, names in README.tables("group")}
+    assert listed == own | groups
 
 
 def test_every_method_is_written_once() -> None:

@@ -238,6 +238,34 @@ def test_a_pool_that_is_made_learns_the_address_in_a_second_deployment(
     assert said.out == f"{API}\n"
 
 
+def test_a_second_deployment_that_fails_leaves_an_api_that_is_named(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.answers["DescribeStacks"] = [NO_STACK, stack()]
+    once = deploy._add_login
+
+    def failing(made: sam.Sam) -> None:
+        programs.fail("sam", "deploy", 3)
+        once(made)
+
+    monkeypatch.setattr(deploy, "_add_login", failing)
+    assert run("--yes") == 1
+    said = capsys.readouterr()
+    assert "`sam deploy` failed with status 3" in said.err
+    assert f"The API itself is deployed, and answers at {API}" in said.err
+    assert said.out == ""
+
+
+def test_a_pool_of_its_own_whose_second_deployment_was_declined(
+    aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers["DescribeStacks"] = [NO_STACK, stack(), stack()]
+    assert run("--yes") == 0
+    said = capsys.readouterr().err
+    assert "deploy once more to have people sign in there" in said
+    assert "--hosted-login-url" not in said  # which is refused where the stack has a pool of its own
+
+
 def test_the_address_that_people_use_is_given_at_once(aws: Aws, programs: Programs) -> None:
     aws.answers["DescribeStacks"] = [NO_STACK, stack(PublicUrl="https://api.example.com")]
     assert run("--yes", "--public-url", "https://api.example.com") == 0
@@ -272,6 +300,24 @@ def test_a_given_pool_has_a_login_of_its_own(aws: Aws, programs: Programs, capsy
     assert parameters(only)["HostedLoginUrl"] == login
     assert "PublicUrl" not in parameters(only)
     assert f"at {API}/docs. The first of the app clients has to allow that address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pool", "arguments", "login"),
+    [
+        (POOL, [], "https://old.example.com"),
+        ("us-east-1_Old", [], None),
+        ("us-east-1_Old", ["--hosted-login-url", "https://new.example.com"], "https://new.example.com"),
+    ],
+    ids=["same pool", "another", "another with its login"],
+)
+def test_a_login_goes_with_its_pool(
+    aws: Aws, programs: Programs, pool: str, arguments: list[str], login: str | None
+) -> None:
+    named = {"UserPoolId": pool, "UserPoolClientIds": "one", "HostedLoginUrl": "https://old.example.com"}
+    aws.answers["DescribeStacks"] = stack("UPDATE_COMPLETE", None, AllowedOrigins="https://a", **named)
+    assert run("--user-pool-id", POOL, "--yes", *arguments) == 0
+    assert parameters(programs.calls("sam")[1]).get("HostedLoginUrl") == login
 
 
 def test_a_login_without_its_pool_is_refused(aws: Aws, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.description.breaking import Break, breaks
 from scripts.description.document import build
-from scripts.description.release import keep, last_released, may_break, unannounced, version_of
+from scripts.description.release import AlreadyReleased, keep, last_released, may_break, unannounced, version_of
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
@@ -32,6 +32,19 @@ SMALL: Document = {
                         "content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/thing"}}}},
                     },
                     "404": {"description": "none"},
+                    "422": {
+                        "headers": {"X-Request-Id": {"schema": {"type": "string"}}},
+                        "content": {
+                            "application/problem+json": {
+                                "schema": {
+                                    "allOf": [
+                                        {"$ref": "#/components/schemas/Problem"},
+                                        {"properties": {"type": {"enum": ["urn:invalid"]}, "title": {"enum": ["No"]}}},
+                                    ]
+                                }
+                            }
+                        },
+                    },
                 },
             },
             "post": {
@@ -58,8 +71,18 @@ SMALL: Document = {
         "required": ["id", "size"],
     },
     "components": {
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A token."}},
         "schemas": {
-            "Limit": {"type": "integer", "minimum": 1, "maximum": 100},
+            "Problem": {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "string", "format": "uri"},
+                    "title": {"type": "string"},
+                    "errors": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["type", "title"],
+            },
+            "Limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
             "NewThing": {
                 "type": "object",
                 "additionalProperties": False,
@@ -71,7 +94,7 @@ SMALL: Document = {
                 },
                 "required": ["name"],
             },
-        }
+        },
     },
 }
 
@@ -98,6 +121,22 @@ def member(document: Document, name: str) -> Document:
 
 def answered(document: Document, name: str) -> Document:
     found: Document = document["thing"]["properties"][name]
+    return found
+
+
+def problem(document: Document) -> Document:
+    found: Document = document["components"]["schemas"]["Problem"]
+    return found
+
+
+def refused(document: Document) -> Document:
+    found: Document = get(document)["responses"]["422"]
+    return found
+
+
+def kinds(document: Document) -> Document:
+    """What a problem of this one answer has besides."""
+    found: Document = refused(document)["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]
     return found
 
 
@@ -163,6 +202,38 @@ BREAKS: dict[str, tuple[Change, str]] = {
     "an answer is any value": (lambda d: answered(d, "id").clear(), "/id: any type beside string"),
     "a media type is not answered": (lambda d: ok(d)["content"].clear(), "application/json is no longer answered"),
     "a header is gone": (lambda d: ok(d)["headers"].clear(), "the header ETag is gone"),
+    "the address is another": (lambda d: d.update(servers=[{"url": "/v2"}]), "servers: / is gone"),
+    "a scheme means something else": (
+        lambda d: d["components"]["securitySchemes"].update(bearer={"type": "apiKey", "in": "header", "name": "K"}),
+        "security scheme bearer: is another one",
+    ),
+    "a parameter's list is written otherwise": (
+        lambda d: get(d)["parameters"][0].update(style="pipeDelimited"),
+        "query parameter kind: is written in another way",
+    ),
+    "another default": (
+        lambda d: d["components"]["schemas"]["Limit"].update(default=50),
+        "query parameter limit: the default 20 is now 50",
+    ),
+    "no default": (lambda d: d["components"]["schemas"]["Limit"].pop("default"), "the default 20 is gone"),
+    "a keyword that is not gone into": (
+        lambda d: new_thing(d).update(dependentRequired={"name": ["size"]}),
+        "request body: dependentRequired None beside {'name': ['size']}",
+    ),
+    "a problem's type is another": (
+        lambda d: kinds(d).update(type={"enum": ["urn:wrong"]}),
+        "GET /things 422: the problem urn:invalid is now urn:wrong",
+    ),
+    "a problem's member is gone": (
+        lambda d: problem(d)["properties"].pop("errors"),
+        "GET /things 422 /errors: is gone",
+    ),
+    "a problem's member may miss": (lambda d: problem(d)["required"].pop(0), "422 /type: may be missing"),
+    "a problem is told otherwise": (
+        lambda d: refused(d).update(content={"application/json": {}}),
+        "GET /things 422: application/problem+json is no longer answered",
+    ),
+    "an error's header is gone": (lambda d: refused(d).pop("headers"), "422: the header X-Request-Id is gone"),
     "a header is not certain": (lambda d: ok(d)["headers"]["ETag"].update(required=False), "no longer certain"),
 }
 NO_BREAKS: dict[str, Change] = {
@@ -192,6 +263,12 @@ NO_BREAKS: dict[str, Change] = {
     "a narrower answer": lambda d: answered(d, "size").update(minimum=0),
     "a further header": lambda d: ok(d)["headers"].update(Location={}),
     "a further media type is answered": lambda d: ok(d)["content"].update({"text/csv": {}}),
+    "the address is said": lambda d: d.update(servers=[{"url": "/"}, {"url": "https://api.example.com"}]),
+    "a scheme's words": lambda d: d["components"]["securitySchemes"]["bearer"].update(description="An id token."),
+    "a default is said": lambda d: get(d)["parameters"][0]["schema"].update(default="a"),
+    "a further problem": lambda d: kinds(d)["type"]["enum"].append("urn:more"),
+    "a problem's title": lambda d: kinds(d).update(title={"enum": ["Not so"]}),
+    "a further member of a problem": lambda d: problem(d)["properties"].update(hint={"type": "string"}),
     "another error": lambda d: get(d)["responses"].update({"418": {}}),
     "an error less": lambda d: get(d)["responses"].pop("404"),
     "a schema moves": lambda d: (
@@ -263,6 +340,15 @@ def test_the_last_release_is_that_of_the_highest_version(tmp_path: Any) -> None:
     kept = last_released(tmp_path)
     assert kept is not None
     assert kept["info"]["version"] == "0.10.0"
+
+
+def test_a_release_is_kept_once(tmp_path: Any) -> None:
+    kept = keep(SMALL, tmp_path)
+    assert keep(SMALL, tmp_path) == kept
+    with pytest.raises(AlreadyReleased):
+        keep(changed(BREAKS["a method is gone"][0]), tmp_path)
+    assert last_released(tmp_path) == SMALL
+    keep(changed(BREAKS["a method is gone"][0], "2.0.0"), tmp_path)
 
 
 def test_this_version_breaks_no_client_of_the_last_release() -> None:

@@ -28,6 +28,7 @@ from scripts.description.examples import (
 )
 from scripts.description.operations import operation_id
 from scripts.description.references import resolved
+from scripts.description.release import AlreadyReleased
 from shared import __version__
 from shared.database.manager import DatabaseManager
 from shared.errors import ApiError, Conflict, OutcomeUnknown
@@ -84,6 +85,17 @@ def test_a_break_is_told_by_the_command(tmp_path: Any, capsys: pytest.CaptureFix
     assert "GET /gone: the operation is gone" in said
     assert f"Clients of {__version__} would break." in said
     assert command.main(["--compare"]) == 0
+
+
+def test_another_document_of_a_released_version_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def keep(document: Any) -> Any:
+        raise AlreadyReleased("openapi-0.1.0.json")
+
+    monkeypatch.setattr(command, "keep", keep)
+    assert command.main(["--release"]) == 1
+    assert "openapi-0.1.0.json is the document of this version's release, and another one." in capsys.readouterr().err
 
 
 def test_it_has_every_route_with_an_operation_id_of_its_own() -> None:
@@ -147,6 +159,7 @@ EVERYWHERE = {400, 413, 429, 500, 503}
         ("get_openapi", {200, 304}),
         ("get_profile", {200, 401}),
         ("update_profile", {200, 401, 409, 412, 415, 422}),
+        ("request_avatar", {201, 401, 409, 415, 422}),
         ("create_report", {201, 401, 409, 415, 422}),
         ("list_reports", {200, 401, 422}),
         ("get_report", {200, 401, 404, 422}),
@@ -168,13 +181,14 @@ def test_the_statuses_of_a_route(name: str, expected: set[int]) -> None:
     assert {int(status) for status in stated} == expected | EVERYWHERE
 
 
-@pytest.mark.parametrize("name", ENDPOINTS)
-def test_what_every_route_refuses(alice: Api, name: str) -> None:
+def test_what_every_route_refuses(alice: Api) -> None:
     """A query of too many fields, and a body that is too long, wanted or not."""
-    path = re.sub(r"{\w+}", "r", ENDPOINTS[name].path)
     many = "&".join(f"f{number}=1" for number in range(51))
-    assert alice.request(ENDPOINTS[name].method, path, query=many).status == 400
-    assert alice.request(ENDPOINTS[name].method, path, "x" * (1024 * 1024 + 3)).status == 413
+    long = "x" * (1024 * 1024 + 3)
+    for name, route in ENDPOINTS.items():
+        path = re.sub(r"{\w+}", "r", route.path)
+        assert alice.request(route.method, path, query=many).status == 400, name
+        assert alice.request(route.method, path, long).status == 413, name
 
 
 class Thing(ResponseModel):
@@ -212,7 +226,13 @@ class TestBytes:
             """Get it. Or where it is."""
             raise AssertionError
 
-        made = Made.of(monkeypatch, handler, media_types=("application/zip", "text/csv"), is_open=True)
+        made = Made.of(
+            monkeypatch,
+            handler,
+            media_types=("application/zip", "text/csv"),
+            content_headers=("Content-Disposition",),
+            is_open=True,
+        )
         content = made.responses["200"]["content"]
         assert content["application/zip"]["schema"] == {
             "type": "string",
@@ -223,14 +243,26 @@ class TestBytes:
         assert content["application/json"] == {"schema": {"$ref": "#/components/schemas/Other"}}
         assert made.operations["summary"] == "Get it"
         assert made.operations["description"] == "Get it. Or where it is."
-        assert set(made.responses["200"]["headers"]) == {"X-Request-Id", "Cache-Control", "ETag"}
+        headers = made.responses["200"]["headers"]
+        assert set(headers) == {"X-Request-Id", "Cache-Control", "Content-Disposition"}
+        assert headers["Cache-Control"] == {"$ref": "#/components/headers/Cache-Control"}
 
     def test_a_304_has_no_content_and_a_text_is_never_invalid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def handler(file: str) -> Content:
             """Get it."""
             raise AssertionError
 
-        made = Made.of(monkeypatch, handler, media_types=("text/html",), other_statuses=(304,), is_open=True)
+        headers = ("Cache-Control", "ETag")
+        made = Made.of(
+            monkeypatch,
+            handler,
+            media_types=("text/html",),
+            other_statuses=(304,),
+            content_headers=headers,
+            is_open=True,
+        )
+        assert {"$ref": "#/components/parameters/If-None-Match"} in made.operations["parameters"]
+        assert made.responses["304"]["headers"]["ETag"] == {"$ref": "#/components/headers/Representation"}
         assert "content" not in made.responses["304"]
         assert "422" not in made.responses
         assert "404" in made.responses
@@ -415,6 +447,18 @@ def test_what_is_no_filter_is_none_by_the_document_either(document: dict[str, An
 
 def test_a_released_document_is_one_that_this_breaks_nothing_of() -> None:
     assert breaks(document(), build()) == []
+
+
+@pytest.mark.parametrize("name", ["get_profile", "update_profile", "request_avatar"])
+def test_what_may_make_a_profile_may_not_know_whether_it_did(name: str) -> None:
+    stated = operation(ENDPOINTS[name].method, ENDPOINTS[name].path)
+    assert stated["responses"]["503"] == {"$ref": "#/components/responses/OutcomeUnknown"}
+
+
+@pytest.mark.parametrize(("model", "member"), [("SearchHit", "is_favorite"), ("ItemResult", "version")])
+def test_a_member_that_is_left_out_is_never_null(model: str, member: str) -> None:
+    """In models that are within others, too."""
+    assert "anyOf" not in document()["components"]["schemas"][model]["properties"][member]
 
 
 def test_models_are_named_once() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from .attempts import attempt
 from .decoding import M, decode
 from .effects import Form, HttpRequest, HttpResponse, Plan, authorize, download, exchange
-from .errors import K9Error, NotFound, NotSendable
+from .errors import K9Error, NotFound, NotSendable, TransportError
 from .json_text import ParseFloat, dumps, loads
 from .operations import Operation
 from .problems import problem_of
@@ -137,10 +137,10 @@ class Api:
         """One try; after a 401 another, if there is another token: the API did nothing for the first."""
         if is_open:
             return _succeeded((yield from exchange(request, within)))
-        token = yield from authorize()
+        token = yield from _token()
         response = yield from exchange(_with(request, token), within)
         if response.status == 401:
-            renewed = yield from authorize(token)
+            renewed = yield from _token(token)
             if renewed != token:
                 response = yield from exchange(_with(request, renewed), within)
         return _succeeded(response)
@@ -153,6 +153,14 @@ def set_members(body: Mapping[str, object]) -> dict[str, object]:
 def given(**members: object) -> dict[str, object]:
     """A body of those members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _token(rejected: str | None = None) -> Plan[str]:
+    """The token to send. Where its source does not answer, the API has not been asked: that is no unknown outcome."""
+    try:
+        return (yield from authorize(rejected))
+    except TransportError as error:
+        raise TransportError(str(error), is_unsent=True) from error
 
 
 def _with(request: HttpRequest, token: str) -> HttpRequest:

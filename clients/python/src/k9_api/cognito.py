@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import copy
 import json
 import threading
 import weakref
@@ -14,7 +15,7 @@ import httpx
 from .attempts import attempt
 from .drivers import Driver
 from .effects import HttpRequest, HttpResponse, Plan, exchange
-from .errors import TokenError, TooManyRequests, Unavailable
+from .errors import K9Error, TokenError, TooManyRequests, Unavailable
 from .json_text import dumps
 from .retries import Repeat, RetryPolicy
 from .runtime import Runtime
@@ -35,8 +36,9 @@ class CognitoTokens:
     """The tokens of one user, renewed by `InitiateAuth` with REFRESH_TOKEN_AUTH (Amazon Cognito API Reference).
 
     A token is renewed `ahead` seconds before its `exp`, and once the API refuses it. Threads and tasks that need one at
-    the same time wait for one renewal. It serves Client and AsyncClient, several of them as well. The app client is one
-    without a secret, and without rotation of refresh tokens, which rules this flow out.
+    the same time wait for one renewal, and fail with it where it fails. It serves Client and AsyncClient, several of
+    them as well. The app client is one without a secret, and without rotation of refresh tokens, which rules this flow
+    out.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class CognitoTokens:
         self._http = httpx.Client(transport=transport, timeout=_TIMEOUT_SECONDS)
         self._driver = Driver(self._http, None, self._runtime)
         self._held = None if token is None else _Held(token, _expiry(token, self._runtime.now()))
+        self._failures, self._failure = 0, K9Error()
         self._renewing = threading.Lock()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
 
@@ -70,25 +73,40 @@ class CognitoTokens:
         Raises TokenError where Cognito refuses the refresh token, and TransportError or another K9Error where Cognito
         does not answer.
         """
-        held = self._usable(rejected)
-        if held is None:
-            with self._renewing:
-                held = self._usable(rejected)  # somebody else's renewal may have been waited for
-                if held is None:
-                    held = self._held = self._driver.run(self._renew())
-        return held.token
+        return self._token(rejected, self._failures)
 
     async def token_async(self, rejected: str | None = None) -> str:
         """As `token`, without keeping asyncio's loop: one thread renews, whatever the number of tasks that wait."""
-        held = self._usable(rejected)
+        held, failures = self._usable(rejected), self._failures
         if held is not None:
             return held.token
         async with self._loops.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-            return await asyncio.to_thread(self.token, rejected)
+            return await asyncio.to_thread(self._token, rejected, failures)
 
     def close(self) -> None:
         """Closes the connection to Cognito."""
         self._http.close()
+
+    def _token(self, rejected: str | None, failures: int) -> str:
+        held = self._usable(rejected)
+        if held is None:
+            with self._renewing:
+                held = self._usable(rejected) or self._renewed(failures)  # another's renewal may have been waited for
+        return held.token
+
+    def _renewed(self, failures: int) -> _Held:
+        """`failures` is how many there had been when the caller began to wait: if there are more now, this is its own.
+
+        Else every one of those who wait would ask Cognito in turn, each for as long as the policy allows.
+        """
+        if self._failures != failures:
+            raise copy.copy(self._failure) from self._failure
+        try:
+            self._held = self._driver.run(self._renew())
+        except K9Error as error:
+            self._failures, self._failure = self._failures + 1, error
+            raise
+        return self._held
 
     def _usable(self, rejected: str | None) -> _Held | None:
         held = self._held

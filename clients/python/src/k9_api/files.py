@@ -26,7 +26,7 @@ def file_in_memory(api: Api, response: HttpResponse) -> Plan[ExportedFile]:
         return ExportedFile(file_name(response), media_type(response), response.content)
     file = BytesIO()
     downloaded = yield from fetch(api, link.url, link.bytes, file)
-    return ExportedFile(link.file_name, media_type(downloaded), file.getvalue())
+    return ExportedFile(_without_folders(link.file_name), media_type(downloaded), file.getvalue())
 
 
 def file_on_disk(api: Api, response: HttpResponse, path: Path) -> Plan[None]:
@@ -82,4 +82,9 @@ def file_name(response: HttpResponse) -> str:
     name = re.sub(r"\\(.)", r"\1", plain[1] or plain[2]) if plain else ""
     if extended:
         name = unquote(extended[1])
-    return re.split(r"[/\\]", name)[-1] or "export"
+    return _without_folders(name)
+
+
+def _without_folders(name: str) -> str:
+    bare = re.split(r"[/\\]", name)[-1]
+    return "export" if bare in ("", ".", "..") else bare

@@ -36,9 +36,9 @@ def dumps(value: object) -> bytes:
         return re.sub(f'"{mark}([^"]+)"', r"\1", text).encode()
     except UnicodeEncodeError as error:
         raise NotSendable("a text holds half of a surrogate pair, which UTF-8 does not have") from error
-    except ValueError as error:
-        if isinstance(error, NotSendable):
-            raise
+    except NotSendable:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:  # as a circle, a tuple for a name, a thousand levels
         raise NotSendable(f"the value cannot be written as JSON: {error}") from error
 
 
@@ -53,9 +53,13 @@ def loads(content: bytes, parse_float: ParseFloat = float) -> Any:
 def float32(numbers: Iterable[float]) -> list[float]:
     """The numbers as the API keeps them, float32, and no longer than that when they are written.
 
-    So a body of 1 MB holds twice the vectors. A number beyond float32 stays as it is: the API names it.
+    So a body of 1 MB holds twice the vectors. A number beyond float32 stays as it is: the API names it. Raises
+    NotSendable for what is no list of numbers.
     """
-    given = [float(number) for number in numbers]
+    try:
+        given = [float(number) for number in numbers]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise NotSendable(f"the vector is no list of numbers: {error}") from error
     return [_short(number, kept) for number, kept in zip(given, array("f", given), strict=True)]
 
 
