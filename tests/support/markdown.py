@@ -117,6 +117,7 @@ def pages() -> list[Page]:
     """Every page whose code is to work."""
     names = [
         "README.md",
+        "SECURITY.md",
         *sorted(str(path.relative_to(PROJECT)) for path in (PROJECT / "docs").rglob("*.md")),
         *sorted(str(path.relative_to(PROJECT)) for path in PROJECT.glob("clients/*/*.md")),
         "scripts/README.md",
