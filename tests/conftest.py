@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -45,12 +47,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     renew()
 
 
+@lru_cache
+def _client(service: Literal["dynamodb", "s3"]) -> Any:
+    """One for all tests, as making it takes longer than what it is for; the emulator is asked anew each time."""
+    return boto3.client(service)
+
+
 @pytest.fixture
 def manager() -> Iterator[DatabaseManager]:
     """The process's manager over tables in moto, in this process: nothing opens a socket."""
     with mock_aws():
-        create_tables(boto3.client("dynamodb"))
-        boto3.client("s3").create_bucket(Bucket=get_settings().similarity_bucket)
+        create_tables(_client("dynamodb"))
+        _client("s3").create_bucket(Bucket=get_settings().similarity_bucket)
         tasks.set_local_worker(worker.handler)
         yield default_manager()
         assert tasks.wait_for_local_tasks(20)
