@@ -13,9 +13,10 @@ from scripts.migration.main import REJECTS
 from tests.support.lossy_proxy import lossy_proxy
 from tests.support.migrating import tables_digest
 from tests.support.migration_process import MAPPING, AwkwardRows, Place, kill_after, run, start
+from tests.support.sizes import size
 from tests.support.stack import running_store
 
-MIGRATIONS, KILLS_EACH = 5, 5
+MIGRATIONS, KILLS_EACH = size(5, 2), 5
 ROWS, UNITS_A_SECOND = 900, 700
 """Slowed down so that it writes for three seconds in all."""
 

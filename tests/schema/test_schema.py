@@ -26,7 +26,7 @@ from tests.support.dev import Dev, start_dev
 
 PROGRAM = PROJECT / ".venv-schemathesis" / "bin" / "schemathesis"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-SECONDS = os.environ.get("K9_SCHEMATHESIS_SECONDS", "30")
+SECONDS = os.environ.get("K9_SCHEMATHESIS_SECONDS", "20")
 SEED = os.environ.get("K9_SCHEMATHESIS_SEED") or str(secrets.randbelow(2**32))
 _LONGEST_SECONDS = 900
 _GENERATED = re.compile(r"^  (\d+) generated", re.MULTILINE)
