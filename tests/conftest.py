@@ -28,7 +28,8 @@ _MEASURED = Path(__file__).parent / "unit"
 """Where tests are whose coverage is measured, which takes as long as they do: they alone reach all of the code."""
 
 _MEASURED_SETS = 3
-"""Sets of parameters of a test that are measured: those after them hardly ever reach other code."""
+"""Sets of parameters of a test that are measured: those after them hardly ever reach other code, nor do those that
+Hypothesis makes up."""
 
 _OF_SCRIPTS = tuple(_MEASURED / folder for folder in ("building", "deployment", "local", "migration"))
 
@@ -42,7 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         test = item.nodeid.partition("[")[0]
         seen[test] += 1
         is_elsewhere = not item.path.is_relative_to(_MEASURED) or any(map(item.path.is_relative_to, _OF_SCRIPTS))
-        if is_elsewhere or seen[test] > _MEASURED_SETS:
+        is_made_up = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_elsewhere or is_made_up or seen[test] > _MEASURED_SETS:
             item.add_marker("no_cover")
 
 
