@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from handlers import worker
@@ -19,9 +20,12 @@ from shared.database.manager import DatabaseManager, default_manager
 from shared.process import renew
 from tests.support.api import Api
 from tests.support.environment import function_environment
+from tests.support.sizes import size
 from tests.support.tables import create_tables
 from tests.support.tokens import TokenFactory
 
+settings.register_profile("k9", max_examples=size(100, 25))
+settings.load_profile("k9")
 sys.path.append(str(ensure_swagger_ui()))  # as a layer is on a function's path
 
 _MEASURED = Path(__file__).parent / "unit"

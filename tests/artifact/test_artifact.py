@@ -22,6 +22,7 @@ from shared.models.report_export import ExportFormat
 from tests.support.artifact_process import Run, start
 from tests.support.artifact_scene import Scene, running_scene
 from tests.support.cases import CASES
+from tests.support.sizes import IS_FULL_SIZE
 from tests.support.uploaded import Upload, dry_run
 from tests.template.emulator import running_emulator
 
@@ -43,7 +44,7 @@ LAYERS_OF = {
 }
 """Of the functions that have others than the first, or the first two."""
 
-ARCHITECTURES: tuple[Architecture, ...] = ("x86_64", "arm64")
+ARCHITECTURES: tuple[Architecture, ...] = ("x86_64", "arm64") if IS_FULL_SIZE else ("x86_64",)
 UNZIPPED_LIMIT = 250 * 1024 * 1024
 """Bytes of a function and its layers together (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
