@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from scripts.migration.sources.source import Source, SourceError, SourceRow
 from tests.support.flat_memory import growth
 from tests.support.migration_engines import CouchDbServer, couchdb_server
 from tests.support.old_rows import EMBEDDING, REPORT, REPORT_ID, USER, assert_arrived, migrated
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="module")
@@ -273,15 +273,8 @@ def _scripted(replies: Callable[[str], Iterator[Reply]]) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url
 
 
 def _json(text: str, status: int = 200, **headers: str) -> Reply:

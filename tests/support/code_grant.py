@@ -5,14 +5,15 @@ RFC 6749, section 4.1, with RFC 7636. Everybody who comes is signed in at once.
 
 import json
 import secrets
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.support.serving import serving
 
 
 @dataclass
@@ -68,14 +69,5 @@ def code_grant(login: CodeGrant) -> Iterator[CodeGrant]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    login.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as login.url:
         yield login
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,17 +6,17 @@ What it is strict about: the app client, the page's address, one use of each cod
 
 import base64
 import hashlib
-import http.server
 import json
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, cast
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.support.serving import serving
 from tests.support.tokens import CLIENT_ID, TokenFactory
 
 PERSON = "33333333-3333-4333-8333-333333333333"
@@ -86,18 +86,12 @@ class HostedLogin:
 @contextmanager
 def running_login(tokens: TokenFactory) -> Iterator[HostedLogin]:
     login = HostedLogin(tokens)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Connection) as server:
-        server.login = login  # type: ignore[attr-defined]
-        login.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    with serving(type("Connection", (_Connection,), {"login": login})) as login.url:
         yield login
-        server.shutdown()
 
 
-class _Connection(http.server.BaseHTTPRequestHandler):
-    @property
-    def login(self) -> HostedLogin:
-        return cast(HostedLogin, self.server.login)  # type: ignore[attr-defined]
+class _Connection(BaseHTTPRequestHandler):
+    login: HostedLogin
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)

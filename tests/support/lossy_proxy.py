@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.serving import serving
 
 
 def _nothing() -> None:
@@ -43,16 +45,8 @@ class LossyProxy:
 def lossy_proxy(upstream: str) -> Iterator[LossyProxy]:
     """A proxy to the engine at `upstream`, on a free port of the loopback interface."""
     proxy = LossyProxy()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, upstream))
-    proxy.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(_handler(proxy, upstream)) as proxy.endpoint:
         yield proxy
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _handler(proxy: LossyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.support.serving import serving
 
 _HOP_BY_HOP = ("connection", "transfer-encoding", "content-length", "host")
 
@@ -75,14 +77,5 @@ def unreliable(api: str) -> Iterator[Unreliable]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    relay.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as relay.url:
         yield relay
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

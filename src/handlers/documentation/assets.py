@@ -46,7 +46,7 @@ class Asset:
 
     def document(self) -> Document:
         media_type = _MEDIA_TYPES[self.title.rpartition(".")[2]]
-        return Document(media_type, gzip.decompress(self.gzipped), self.gzipped, self.digest, _FOR_GOOD)
+        return Document(media_type, self.gzipped, self.digest, _FOR_GOOD)
 
 
 @per_process

@@ -18,10 +18,12 @@ _NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0{0,3})?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The bytes of a document, plain and gzipped. Each form has a strong ETag of its own (RFC 9110, section 8.8.3)."""
+    """A document, plain or gzipped. Each form has a strong ETag of its own (RFC 9110, section 8.8.3).
+
+    It is kept gzipped, which is what nearly all clients take.
+    """
 
     media_type: str
-    plain: bytes
     gzipped: bytes
     digest: str
     cache_control: str
@@ -30,7 +32,7 @@ class Document:
     def of(cls, plain: bytes, media_type: str, *, cache_control: str) -> "Document":
         """`cache_control` says how long it may be kept, as the header of that name."""
         digest = hashlib.sha256(plain).hexdigest()[:32]
-        return cls(media_type, plain, gzip.compress(plain, mtime=0), digest, cache_control)
+        return cls(media_type, gzip.compress(plain, mtime=0), digest, cache_control)
 
     def answer(self, request: Request) -> Content:
         """What the client asks for; 304 where it has it."""
@@ -41,7 +43,7 @@ class Document:
             return Content(status=304, headers=headers)
         if is_gzipped:
             return Content(self.gzipped, self.media_type, headers={**headers, "Content-Encoding": "gzip"})
-        return Content(self.plain, self.media_type, headers=headers)
+        return Content(gzip.decompress(self.gzipped), self.media_type, headers=headers)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from urllib.parse import quote, unquote
 
+from ..downloads import Download, download_of
 from ..errors import Unavailable
 from ..models import fields
-from ..models.fields import parse_timestamp, timestamp
-from ..similarity.objects import MAX_PRESIGNED_SECONDS, ObjectStore, export_prefix
+from ..models.fields import timestamp
+from ..similarity.objects import ObjectStore, export_prefix
 from ..similarity.uploads import create_upload
 from ..similarity.versions import abort_upload, erase_objects
 from .export_status import MOST_TRIES, Archive, ExportStatus
@@ -20,18 +20,10 @@ _TRIES = 5
 _BROKEN_OFF = "The export was broken off again and again. Ask for it anew."
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
-    """Where a file can be had until `expires_at`; whoever has the address can have it."""
-
-    url: str
-    expires_at: str
-
-
 class ExportStore:
     """The export of one account. Every method raises what ObjectStore raises.
 
-    `clock` gives the time as `models.fields.timestamp` writes it. Making one raises ValueError for a user whose id$
+    `clock` gives the time as `models.fields.timestamp` writes it. Making one raises ValueError for a user whose id
     cannot be part of a key.
     """
 
@@ -96,14 +88,13 @@ class ExportStore:
 
     def download(self, status: ExportStatus) -> Download:
         """The address of a finished export's file."""
-        url = self.objects.presigned_get(
+        return download_of(
+            self.objects,
             self.file_key(status.id),
-            seconds=MAX_PRESIGNED_SECONDS,
             media_type=MEDIA_TYPE,
             disposition='attachment; filename="account.zip"',
+            clock=self.clock,
         )
-        ends = parse_timestamp(self.clock()) + timedelta(seconds=MAX_PRESIGNED_SECONDS)
-        return Download(url, timestamp(ends))
 
     def file_key(self, export_id: str) -> str:
         return f"{self._folder}{export_id}.zip"

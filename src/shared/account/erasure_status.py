@@ -7,11 +7,11 @@ it holds times and counts alone, and goes after a month by the bucket's lifecycl
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from ..models.fields import parse_timestamp, timestamp
+from ..models.fields import Moment, parse_timestamp, timestamp
 from ..process import per_process
 from .status_object import CorruptStatus, is_taken
 
@@ -21,15 +21,6 @@ SLACK = timedelta(minutes=2)
 State = Literal["queued", "running", "waiting", "done"]
 Stage = Literal["bury", "fence", "clear", "lift"]
 """What is to be done next (see `erasing`)."""
-
-
-def _moment(text: str) -> str:
-    parse_timestamp(text)
-    return text
-
-
-_Moment = Annotated[str, AfterValidator(_moment)]
-_Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +33,18 @@ class ErasureStatus:
     id: str
     state: State
     stage: Stage
-    requested_at: _Moment
-    final_pass_at: _Moment
-    due_at: _Moment
+    requested_at: Moment
+    final_pass_at: Moment
+    due_at: Moment
     user_id: str | None = None
     model_versions: tuple[str, ...] = ()
     fence: str | None = None
     attempt: str | None = None
-    claimed_at: _Moment | None = None
-    finished_at: _Moment | None = None
-    reports: _Count = 0
-    embeddings: _Count = 0
-    objects: _Count = 0
+    claimed_at: Moment | None = None
+    finished_at: Moment | None = None
+    reports: NonNegativeInt = 0
+    embeddings: NonNegativeInt = 0
+    objects: NonNegativeInt = 0
     format: Literal[1] = 1
 
     @classmethod

@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from ..models.fields import parse_timestamp, timestamp
+from ..models.fields import Moment, parse_timestamp, timestamp
 from ..process import per_process
 from .status_object import CorruptStatus, is_taken
 from .zip_archive import Entry
@@ -21,20 +21,11 @@ MOST_TRIES = 5
 State = Literal["queued", "running", "done", "failed"]
 
 
-def _moment(text: str) -> str:
-    parse_timestamp(text)
-    return text
-
-
-_Moment = Annotated[str, AfterValidator(_moment)]
-_Count = Annotated[int, Field(ge=0)]
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the next file begins: a section of the account, and how far into it."""
 
-    section: _Count = 0
+    section: NonNegativeInt = 0
     cursor: str | None = None
 
 
@@ -46,7 +37,7 @@ class Archive:
     model_versions: tuple[str, ...]
     etags: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
-    size: _Count = 0
+    size: NonNegativeInt = 0
     next: Place = field(default_factory=Place)
     is_whole: bool = False
     """Whether nothing is left to do but to complete the upload."""
@@ -58,12 +49,12 @@ class ExportStatus:
 
     id: str
     state: State
-    requested_at: _Moment
+    requested_at: Moment
     attempt: str | None = None
-    claimed_at: _Moment | None = None
-    tries: _Count = 0
+    claimed_at: Moment | None = None
+    tries: NonNegativeInt = 0
     archive: Archive | None = None
-    finished_at: _Moment | None = None
+    finished_at: Moment | None = None
     error: str | None = None
     format: Literal[1] = 1
 

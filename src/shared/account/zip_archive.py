@@ -10,9 +10,8 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import NonNegativeInt
 
 _STORED_VERSION, _ZIP64_VERSION = 20, 45
 _UTF8_NAMES = 1 << 11
@@ -24,20 +23,18 @@ _MOST_32, _MOST_16 = 0xFFFFFFFF, 0xFFFF
 _PLAIN_FILE = 0o100600 << 16
 _MADE_ON_UNIX = 3 << 8
 
-_Count = Annotated[int, Field(ge=0)]
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One file of the archive; `offset` is where it begins. `lines` is how many rows it holds."""
 
     name: str
-    offset: _Count
-    size: _Count
-    compressed: _Count
-    crc32: _Count
+    offset: NonNegativeInt
+    size: NonNegativeInt
+    compressed: NonNegativeInt
+    crc32: NonNegativeInt
     sha256: str
-    lines: _Count
+    lines: NonNegativeInt
 
 
 def make_entry(name: str, body: bytes, offset: int, lines: int) -> tuple[Entry, bytes]:

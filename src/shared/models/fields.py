@@ -84,6 +84,11 @@ def _normal_timestamp(text: str) -> str:
     return timestamp(datetime.fromisoformat(text))
 
 
+def _canonical_timestamp(text: str) -> str:
+    parse_timestamp(text)
+    return text
+
+
 def _calendar_date(text: str) -> str:
     if not _DATE.fullmatch(text):
         raise ValueError("must be a date written YYYY-MM-DD")
@@ -111,6 +116,9 @@ OPAQUE = Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 
 Timestamp = Annotated[str, AfterValidator(_normal_timestamp)]
 """A moment that ISO 8601 can write, kept as `timestamp` writes it; without an offset it is taken for UTC."""
+
+Moment = Annotated[str, AfterValidator(_canonical_timestamp)]
+"""A moment as `timestamp` writes it, and no other text."""
 
 
 def timestamp(moment: datetime) -> str:

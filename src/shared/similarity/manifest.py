@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-from ..models.fields import new_id, parse_timestamp
+from ..models.fields import Moment, new_id, parse_timestamp
 from ..models.vector import MAX_DIMENSION
 from .segment import Mask
 
@@ -23,15 +23,8 @@ class CorruptManifest(ValueError):
     """These bytes are not what `Manifest.to_bytes` makes."""
 
 
-def _is_timestamp(text: str) -> str:
-    parse_timestamp(text)
-    return text
-
-
 _Name = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _Crc32 = Annotated[int, Field(ge=0, lt=1 << 32)]
-_Moment = Annotated[str, AfterValidator(_is_timestamp)]
-"""A text of `models.fields.timestamp`."""
 
 
 class _Part(BaseModel):
@@ -87,7 +80,7 @@ class Retired(_Part):
     """A segment that an earlier manifest named: readers of that one may go on for a while."""
 
     name: _Name
-    at: _Moment
+    at: Moment
     """When a manifest without it was made."""
 
 
@@ -97,14 +90,14 @@ class Manifest(_Part):
     format: Literal[1] = 1
     id: str = Field(default_factory=new_id)
     dimension: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
-    watermark: _Moment
+    watermark: Moment
     """When the last read of the table began: all that the index showed by then is in. A write may show up late, so the
     next read begins earlier (`snapshot.OVERLAP`)."""
 
-    complete_at: _Moment
+    complete_at: Moment
     """When the last read of the whole table began."""
 
-    newest: _Moment | None = None
+    newest: Moment | None = None
     """When the newest change that it holds was made, tombstones too; None where it holds none."""
 
     segments: tuple[SegmentRef, ...]

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, StringConstraints, TypeAdapter, ValidationError
 
-from ..models.fields import parse_timestamp
+from ..models.fields import Moment, parse_timestamp
 from ..process import per_process
 
 RUNNING_IS_STALE_AFTER = timedelta(seconds=60)
@@ -25,14 +25,7 @@ CHECKSUM_BYTES = 4
 State = Literal["absent", "queued", "running", "done", "failed"]
 
 
-def _moment(text: str) -> str:
-    parse_timestamp(text)
-    return text
-
-
 _FOLDER = re.compile(r"\A[0-9a-f-]{36}/[0-9a-f-]{36}\Z")
-_Moment = Annotated[str, AfterValidator(_moment)]
-_Count = Annotated[int, Field(ge=0)]
 _Neighbours = Annotated[int, Field(ge=1, le=100)]
 _Folder = Annotated[str, StringConstraints(pattern=_FOLDER)]
 
@@ -48,14 +41,14 @@ class StoredMatrix:
     build_id: str
     folder: _Folder
     k: _Neighbours
-    rows: _Count
+    rows: NonNegativeInt
     rows_per_object: Annotated[int, Field(ge=1)]
     ids_digest: str
     """SHA-256 of the id table, in hex."""
-    built_at: _Moment
-    watermark: _Moment
+    built_at: Moment
+    watermark: Moment
     """What the table's index showed by then is in the matrix."""
-    newest: _Moment | None = None
+    newest: Moment | None = None
     """When the newest change in it was made; None where it holds none."""
 
     @property
@@ -74,11 +67,11 @@ class MatrixStatus:
     state: State = "absent"
     build_id: str | None = None
     k: _Neighbours | None = None
-    rows: _Count | None = None
-    rows_done: _Count = 0
-    requested_at: _Moment | None = None
-    started_at: _Moment | None = None
-    heartbeat_at: _Moment | None = None
+    rows: NonNegativeInt | None = None
+    rows_done: NonNegativeInt = 0
+    requested_at: Moment | None = None
+    started_at: Moment | None = None
+    heartbeat_at: Moment | None = None
     error: str | None = None
     attempt: str | None = None
     current: StoredMatrix | None = None

@@ -180,17 +180,17 @@ class ObjectStore:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete these objects, those that are gone already too. Whatever it raises, some may have been deleted."""
-        remaining = iter(keys)
-        while batch := list(islice(remaining, _DELETED_AT_ONCE)):
-            listed = {"Objects": [{"Key": key} for key in batch], "Quiet": True}
-            answer = self._call("delete_objects", Delete=listed)
-            for failed in answer.get("Errors", []):
-                _raise_undeleted(failed)
+        self._delete_all({"Key": key} for key in keys)
+
+    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
+        """Delete these versions, each a key and its version id, for good; those that are gone already too. Whatever it
+        raises, some may have been deleted."""
+        self._delete_all({"Key": key, "VersionId": version} for key, version in versions)
 
     def delete_version(self, key: str, version: str | None) -> None:
         """Delete this version of an object for good, or the object where the bucket keeps no versions."""
         named = {} if version is None else {"VersionId": version}
-        self._call("delete_object", Key=key, **named)
+        self.call("delete_object", Key=key, **named)
 
     def presign(self, key: str, media_type: str, sizes: tuple[int, int], seconds: int) -> Form:
         """A form that puts one object of this media type and of a size in bytes within `sizes`, for so many seconds.
@@ -210,7 +210,7 @@ class ObjectStore:
         """Every object whose key begins so, in the order of keys, read page by page."""
         position: dict[str, str] = {}
         while True:
-            answer = self._call("list_objects_v2", Prefix=prefix, **position)
+            answer = self.call("list_objects_v2", Prefix=prefix, **position)
             for found in answer.get("Contents", []):
                 yield ObjectInfo(found["Key"], found["LastModified"], found["Size"])
             if not answer["IsTruncated"]:
@@ -218,21 +218,24 @@ class ObjectStore:
             position = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """One call that has no method here (see `versions`, `uploads`): one that may be repeated at any time."""
-        return self._call(operation, **parameters)
+        """One call of an operation that may be repeated at any time, such as those that have no method here (see
+        `versions`, `uploads`)."""
+        with counted_call():
+            try:
+                return self._send(operation, **parameters)
+            except CALL_ERRORS as error:
+                raise_translated(error, _KIND)
 
-    def delete_versions(self, versions: Iterable[tuple[str, str]]) -> None:
-        """Delete these versions, each a key and its version id, for good; those that are gone already too. Whatever it
-        raises, some may have been deleted."""
-        remaining = iter(versions)
+    def _delete_all(self, identifiers: Iterable[dict[str, str]]) -> None:
+        remaining = iter(identifiers)
         while batch := list(islice(remaining, _DELETED_AT_ONCE)):
-            listed = {"Objects": [{"Key": key, "VersionId": version} for key, version in batch], "Quiet": True}
-            for failed in self._call("delete_objects", Delete=listed).get("Errors", []):
+            answer = self.call("delete_objects", Delete={"Objects": batch, "Quiet": True})
+            for failed in answer.get("Errors", []):
                 _raise_undeleted(failed)
 
     def _find(self, parameters: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            return self._call("get_object", **parameters)
+            return self.call("get_object", **parameters)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == _MISSING:
@@ -262,13 +265,6 @@ class ObjectStore:
             return self.get(key)
         except ApiError:
             raise OutcomeUnknown from refusal
-
-    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        with counted_call():
-            try:
-                return self._send(operation, **parameters)
-            except CALL_ERRORS as error:
-                raise_translated(error, _KIND)
 
     def _send(self, operation: str, **parameters: Any) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.settings.similarity_bucket, **parameters)

@@ -1,13 +1,13 @@
 """The API's OpenAPI document, as far as the client's tests ask: operations, schemas, and answers that fit them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
+from scripts.description import references
+from tests.support.description import document
+
 _METHODS = ("get", "put", "post", "patch", "delete")
 _SAMPLES: Mapping[str, object] = {"string": "text", "integer": 1, "number": 0.5, "boolean": True, "null": None}
 
@@ -15,20 +15,10 @@ Key = tuple[str, str]
 Schema = Mapping[str, Any]
 
 
-@lru_cache(maxsize=1)
-def document() -> Schema:
-    loaded: Schema = json.loads(DOCUMENT.read_text(encoding="utf-8"))
-    return loaded
-
-
 def resolved(part: Schema) -> Schema:
     """What a reference leads to; anything else as it is."""
-    while "$ref" in part:
-        found: Any = document()
-        for step in part["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        part = found
-    return part
+    found: Schema = references.resolved(document(), part)
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import asyncio
 import binascii
 import copy
-import json
 import threading
 import weakref
 from base64 import urlsafe_b64decode
@@ -16,7 +15,7 @@ from .attempts import attempt
 from .drivers import Driver
 from .effects import HttpRequest, HttpResponse, Plan, exchange
 from .errors import K9Error, TokenError, TooManyRequests, Unavailable
-from .json_text import dumps
+from .json_text import dumps, object_in
 from .retries import Repeat, RetryPolicy
 from .runtime import Runtime
 
@@ -133,7 +132,7 @@ class CognitoTokens:
 
 def _result(response: HttpResponse) -> dict[str, Any]:
     """The tokens of an answer. Raises TokenError where asking again would not help."""
-    document = _object(response.content)
+    document = object_in(response.content)
     if response.status == 200 and isinstance(document.get("AuthenticationResult"), dict):
         tokens: dict[str, Any] = document["AuthenticationResult"]
         return tokens
@@ -150,16 +149,8 @@ def _expiry(token: str, otherwise: float) -> float:
     """The `exp` of a token, whose signature is the API's to check; `otherwise` where it does not show one."""
     payload = token.split(".")[1] if token.count(".") == 2 else ""
     try:
-        claims = _object(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = object_in(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except binascii.Error:
         return otherwise
     stated = claims.get("exp")
     return float(stated) if isinstance(stated, int | float) else otherwise
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -50,6 +50,15 @@ def loads(content: bytes, parse_float: ParseFloat = float) -> Any:
         raise UnexpectedAnswer(f"the answer is not JSON: {error}") from error
 
 
+def object_in(content: bytes) -> dict[str, Any]:
+    """The object of a JSON text; an empty one where it holds anything else, or is no JSON."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def float32(numbers: Iterable[float]) -> list[float]:
     """The numbers as the API keeps them, float32, and no longer than that when they are written.
 

@@ -1,6 +1,5 @@
 """An answer that is no success, as the exception that stands for it."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +16,7 @@ from .errors import (
     TooManyRequests,
     Unauthenticated,
 )
+from .json_text import object_in
 from .retries import read_retry_after
 
 _BY_STATUS: dict[int, type[ProblemError]] = {
@@ -33,7 +33,7 @@ def problem_of(response: HttpResponse) -> ProblemError | None:
     """The problem that the answer is; None for a success, and for a 304, which is one to whoever asked for it."""
     if response.status < 300 or response.status == 304:
         return None
-    document = _object(response.content)
+    document = object_in(response.content)
     if "type" in document and "status" in document:
         return _told(response, document)
     return _of_gateway(response, document)
@@ -72,14 +72,6 @@ def _of_gateway(response: HttpResponse, document: dict[str, Any]) -> ProblemErro
         _request_id(response, document),
         read_retry_after(response.headers),
     )
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _faults(listed: object) -> tuple[FieldError, ...]:
