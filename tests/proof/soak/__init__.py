@@ -22,7 +22,7 @@ from tests.support.dev import Dev, start_dev
 from ..outcome import Options, Outcome
 from .client import Client
 from .touring import Touring
-from .verifying import verify
+from .verifying import remove_one, verify
 from .watching import Watch
 
 _SECONDS = 3600.0
@@ -39,6 +39,7 @@ _RUSH_SECONDS = 2.0
 _IN_FLIGHT = "requests in flight at SIGTERM"
 _REFUSED = "connections refused or broken off after it"
 _RESTARTED = "starts on what was saved"
+_REMOVED = "rows removed behind their client's back, and missed"
 
 MOST_BYTES_AN_HOUR = 8 * 1024 * 1024
 MOST_DESCRIPTORS_AN_HOUR = 3.0
@@ -46,13 +47,15 @@ MOST_DESCRIPTORS_AN_HOUR = 3.0
 
 
 def prove(options: Options) -> Outcome:
-    outcome = Outcome.of("requests", (_IN_FLIGHT, _REFUSED, _RESTARTED))
+    outcome = Outcome.of("requests", (_IN_FLIGHT, _REFUSED, _RESTARTED, _REMOVED))
     ensure_swagger_ui()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         clients = _load(Path(folder), options, outcome)
         with _running(Path(folder)) as dev:
             outcome.faults[_RESTARTED] += 1
             outcome.violations += verify(clients, dev)
+            if not outcome.violations and remove_one(clients, dev):
+                outcome.faults[_REMOVED] += len(verify(clients, dev))
     outcome.cases = sum(client.answered for client in clients)
     outcome.figures["rows verified after the restart"] = f"{sum(len(client.kept.rows) for client in clients):,}"
     outcome.figures["of these, outcomes that nobody was told"] = f"{sum(client.kept.open for client in clients):,}"
@@ -105,13 +108,13 @@ def _end(dev: Dev, clients: list[Client], threads: list[threading.Thread], outco
 def _judge(watch: Watch, options: Options, outcome: Outcome) -> None:
     for name in watch.names:
         memory, descriptors = watch.memory(name), watch.descriptors(name)
-        outcome.figures[f"memory of the {name}"] = (
-            f"{memory.median / 2**20:.0f} MB, slope {memory.slope * 3600 / 2**20:+.2f} MB an hour"
-        )
-        outcome.figures[f"file descriptors of the {name}"] = (
-            f"{descriptors.median:.0f}, slope {descriptors.slope * 3600:+.2f} an hour"
-        )
-        if name == "API" and not options.is_quick:  # seconds show no slope
+        outcome.figures[f"memory of the {name}"] = f"{memory.median / 2**20:.0f} MB"
+        outcome.figures[f"file descriptors of the {name}"] = f"{descriptors.median:.0f}"
+        if options.is_quick:  # seconds show no slope
+            continue
+        outcome.figures[f"memory of the {name}"] += f", slope {memory.slope * 3600 / 2**20:+.2f} MB an hour"
+        outcome.figures[f"file descriptors of the {name}"] += f", slope {descriptors.slope * 3600:+.2f} an hour"
+        if name == "API":
             if memory.slope * 3600 > MOST_BYTES_AN_HOUR:
                 outcome.violations.append(f"the {name}'s memory grows by {memory.slope * 3600 / 2**20:.1f} MB an hour")
             if descriptors.slope * 3600 > MOST_DESCRIPTORS_AN_HOUR:

@@ -9,12 +9,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from .kept import Kept, State
-from .operations import MIX, MODEL_VERSION
+from .operations import MIX, MODEL_VERSION, PRODUCTS, store_embedding
 
 _TIMEOUT_SECONDS = 60
 _MOST_VIOLATIONS = 20
 _DIMENSION = 32
-_PRODUCTS = 60
 
 Reading = Callable[[dict[str, Any]], State]
 
@@ -34,6 +33,7 @@ class Client:
 
     def run(self, thinking_seconds: float) -> None:
         operations, weights = zip(*MIX, strict=True)
+        store_embedding(self)  # the other operations know the model version
         while not self._stopped.is_set():
             self.random.choices(operations, weights)[0](self)
             if not self._hurries.is_set():
@@ -95,7 +95,7 @@ class Client:
 
     def embedding(self) -> dict[str, Any]:
         return {
-            "product_id": f"{self.name}/{self.number} {self.random.randrange(_PRODUCTS)}",
+            "product_id": f"{self.name}/{self.number} {self.random.randrange(PRODUCTS)}",
             "model_version": MODEL_VERSION,
             "embedding_vector": [round(self.random.gauss(0, 1), 3) for _ in range(_DIMENSION)],
             "product": {"price": self.random.randrange(1000)},
@@ -122,6 +122,7 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             self.broken_off += 1
+            self.stop()  # what comes after is not heard; this request is the one whose outcome nobody was told
             if not self._hurries.is_set():
                 self.violated(f"{method} {path}", f"had no answer: {type(error).__name__}: {error}")
             return None
