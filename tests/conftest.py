@@ -16,6 +16,7 @@ from shared.process import renew
 from tests.support.api import Api
 from tests.support.emulated import emulated_aws
 from tests.support.environment import function_environment
+from tests.support.quickened import quickened as quickened
 from tests.support.sizes import size
 from tests.support.tokens import TokenFactory
 
