@@ -6,30 +6,32 @@ every node anew; the SDK looks through all its aliases for each event of each ne
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import pytest
 from botocore.hooks import EventAliaser
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 from moto.dynamodb.parsing.validators import ActionCountValidator
+
+_nodes: Any = import_module("moto.dynamodb.parsing.ast_nodes")  # a module that type checkers are told to pass over
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quickened() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DepthFirstTraverser, "traverse", _traverse)
+        patch.setattr(_nodes.DepthFirstTraverser, "traverse", _traverse)
         patch.setattr(ActionCountValidator, "traverse", ActionCountValidator.verify_action_counts)
         aliaser: Any = EventAliaser
         patch.setattr(aliaser, "_alias_event_name", _aliased(aliaser._alias_event_name))
         yield
 
 
-def _traverse(self: Any, root: Node) -> Node:
+def _traverse(self: Any, root: Any) -> Any:
     """`traverse_node_recursively`, with the classes of nodes that it is after asked for once."""
     is_one = _membership(self.nodes_to_be_processed())
 
-    def visit(node: Any, position: int) -> Node:
-        if not isinstance(node, Node):
+    def visit(node: Any, position: int) -> Any:
+        if not isinstance(node, _nodes.Node):
             return node
         parent = node.parent
         for index, child in enumerate(node.children or ()):
