@@ -15,6 +15,7 @@ from .suites import SUITES, Suite
 from .table import table
 
 _ROOT = Path(__file__).parents[2]
+_PYTHONPATH = os.pathsep.join(str(_ROOT / folder) for folder in ("src", ".", "clients/python/src"))
 
 
 def main() -> int:
@@ -60,7 +61,7 @@ def _run(suite: Suite, options: Options) -> tuple[Outcome, float]:
         ended = subprocess.run(
             [*command, suite.name, str(options.seed), str(file), *(["--quick"] if options.is_quick else [])],
             cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": f"{_ROOT}/src:{_ROOT}", "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONPATH": _PYTHONPATH, "PYTHONHASHSEED": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

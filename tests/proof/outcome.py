@@ -4,7 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Outcome:
         return self.cases > 0 and not self.violations and not self.idle
 
     def dumps(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps({member.name: getattr(self, member.name) for member in fields(self)})
 
     @classmethod
     def loads(cls, text: str) -> "Outcome":

@@ -32,6 +32,6 @@ def _details(name: str, outcome: Outcome) -> list[str]:
     figures = [f"{figure}: {value}" for figure, value in outcome.figures.items()]
     found = [f"VIOLATION {violation}" for violation in outcome.violations]
     found += [f"VIOLATION the fault {fault!r} never fired, so nothing was shown of it" for fault in outcome.idle]
-    found += [] if outcome.cases else ["VIOLATION it had no case"]
+    found += [] if outcome.cases or found else ["VIOLATION it had no case"]
     listed = [*(["faults: " + ", ".join(counts)] if counts else []), *figures, *found]
     return ["", f"{name}:", *(f"- {line}" for line in listed)] if listed else []
