@@ -47,7 +47,7 @@ def deployed_bom(inventory: Inventory, root: Path) -> str:
 
 def tools_bom(inventory: Inventory, root: Path) -> str:
     """The lock files by their digests, which stand for the hashes in them, and what each of them locks."""
-    bom, project = _bom(root, "k9-api-tools", "what tests, builds and deployments take; none of it is deployed")
+    bom, project = _bom(root, "k9-api-tools", "what tests, builds and deployments take")
     locks = {path: _lock(path, digest) for path, digest in inventory.locks.items()}
     packages = {package.purl: _component(package, "lock") for package in inventory.tools}
     bom.components.update([*locks.values(), *packages.values()])
@@ -87,7 +87,7 @@ def _bom(root: Path, name: str, description: str) -> tuple[Bom, Component]:
     metadata = BomMetaData(component=subject)
     bom = Bom(metadata=metadata)
     # A moment would make each run another document.
-    metadata.timestamp = None  # type: ignore[assignment]
+    metadata.timestamp = None
     return bom, subject
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from email.message import Message
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import cast
@@ -39,6 +40,7 @@ class Installed:
             (normalized(one.metadata["Name"]), one.version): one for one in reversed(found)
         }
 
+    @cache  # noqa: B019 - there is one of them in a process
     def requires(self, name: str, version: str) -> set[str] | None:
         """Names of all that it may ask for, with any extra and on any machine; None where it is not installed."""
         one = self._found.get((name, version))

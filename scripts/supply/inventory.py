@@ -96,7 +96,7 @@ def take(root: Path, installed: Installed, recorded: Mapping[str, str]) -> Inven
     """
     policy = Policy.read(root)
     locks = read_locks(root)
-    layers = {layer: file for layer, file in _layers(root)}
+    layers = dict(_layers(root))
     deployed: dict[str, Package] = {}
     clashes: list[str] = []
     for layer, file in layers.items():

@@ -8,9 +8,9 @@ from scripts.supply.inventory import Inventory, Package
 _INTRODUCTION = """\
 # Licences
 
-K9 API itself is under the [MIT licence](../LICENSE). `scripts/sbom.sh` writes this page, and `docs/sbom/` beside it, from the lock
-files, from what the locked packages' metadata say, and from `scripts/supply/policy.toml`, which has what they do not say. The gate
-fails where it is out of date.
+K9 API itself is under the [MIT licence](../LICENSE). `scripts/sbom.sh` writes this page, and `docs/sbom/`, from the
+lock files, from what the locked packages' metadata say, and from `scripts/supply/policy.toml`, which has what they do
+not say. The gate fails where it is out of date.
 
 ## What is deployed
 
@@ -28,13 +28,14 @@ Of files that are no packages:
 |---|---|---|---|---|
 {files}
 
-Swagger UI is a bundle: what its publisher made it of is inside it, and not listed apart. Of its wheel, `drf-spectacular-sidecar`,
-three files are deployed and nothing else. The Python client (`clients/python`) is installed by those who use it, and asks for httpx.
+Swagger UI is a bundle: what its publisher made it of is inside it, and not listed apart. Of its wheel,
+`drf-spectacular-sidecar`, three files are deployed and nothing else. The Python client (`clients/python`) is installed
+by those who use it, and asks for httpx.
 
 ## Read, not told
 
-The metadata of these say nothing of their licence, or not enough. Each was read in the version that is named; another version has to be
-read again.
+The metadata of these say nothing of their licence, or not enough, or are not installed. Each was read in the version
+that is named; another version has to be read again.
 
 | package | version | licence | source |
 |---|---|---|---|
@@ -42,8 +43,8 @@ read again.
 
 ## Tools
 
-What tests, builds, deployments and migrations take: {count} packages, none of which is deployed. They may have any licence that is
-known. A name that is no SPDX identifier is what the package's metadata call it.
+What tests, builds, deployments and migrations take: {count} packages. Those that are deployed as well are among them;
+the others may have any licence that is known. A name that is no SPDX identifier is what the package's metadata call it.
 
 | licence | packages |
 |---|---|
@@ -53,9 +54,7 @@ known. A name that is no SPDX identifier is what the package's metadata call it.
 
 def page(inventory: Inventory) -> str:
     policy = inventory.policy
-    reasons = [
-        f"{name} has {licence}: {because}. " for name, (licence, because) in sorted(policy.excepted.items())
-    ]
+    reasons = [f"{name} has {licence}: {because}. " for name, (licence, because) in sorted(policy.excepted.items())]
     return _INTRODUCTION.format(
         allowed=", ".join(sorted(policy.allowed)),
         excepted="".join(f"The exception: {reason}" for reason in reasons).strip(),
@@ -64,7 +63,13 @@ def page(inventory: Inventory) -> str:
             for _, one in sorted(inventory.deployed.items())
         ),
         files=_rows(
-            (f"`{one.name}`", one.version, one.licence, one.layer, f"[text](../{one.text})" if one.text else "in the layer")
+            (
+                f"`{one.name}`",
+                one.version,
+                one.licence,
+                one.layer,
+                f"[text](../{one.text})" if one.text else "in the layer",
+            )
             for one in policy.files
         ),
         stated=_rows(

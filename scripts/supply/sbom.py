@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from scripts.supply.bom import deployed_bom, licences_in, schema_fault, tools_bom
 from scripts.supply.checks import Checks
 from scripts.supply.installed import Installed, site_packages
-from scripts.supply.inventory import take
+from scripts.supply.inventory import Inventory, take
 from scripts.supply.listing import page
 from scripts.supply.locks import LockError
 
@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 DEPLOYED = Path("docs/sbom/deployed.cdx.json")
 TOOLS = Path("docs/sbom/tools.cdx.json")
 PAGE = Path("docs/LICENSES.md")
+_WRITERS: dict[Path, Callable[[Inventory, Path], str]] = {
+    DEPLOYED: deployed_bom,
+    TOOLS: tools_bom,
+    PAGE: lambda inventory, _: page(inventory),
+}
+FILES = tuple(_WRITERS)
 ENVIRONMENTS = (
     ".venv",
     ".venv-store",
@@ -34,10 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     asked = _arguments(arguments)
     installed = installed_in([*(ROOT / name for name in ENVIRONMENTS), *asked.environment])
     try:
-        documents, checks = described(ROOT, installed)
+        inventory = inventory_of(ROOT, installed)
     except LockError as exc:
         print(f"sbom.sh: requirements/{exc}", file=sys.stderr)
         return 1
+    documents, checks = written(ROOT, inventory, FILES), inventory.check()
+    checks.add([valid(documents)])
     if asked.check:
         checks.add([stale(ROOT, documents)])
     elif not checks.faults:
@@ -51,17 +59,24 @@ def installed_in(environments: Iterable[Path]) -> Installed:
     return Installed(folder for environment in environments for folder in site_packages(environment))
 
 
-def described(root: Path, installed: Installed) -> tuple[Mapping[Path, str], Checks]:
-    """What each file has to say, and what was looked at on the way: licences, and CycloneDX's schema. Raises LockError."""
+def inventory_of(root: Path, installed: Installed) -> Inventory:
+    """Raises LockError."""
     committed = root / TOOLS
     recorded = licences_in(committed.read_text(encoding="utf-8")) if committed.exists() else {}
-    inventory = take(root, installed, recorded)
-    documents = {DEPLOYED: deployed_bom(inventory, root), TOOLS: tools_bom(inventory, root), PAGE: page(inventory)}
-    checks = inventory.check()
+    return take(root, installed, recorded)
+
+
+def written(root: Path, inventory: Inventory, paths: Iterable[Path]) -> dict[Path, str]:
+    """What each of the files has to say."""
+    return {path: _WRITERS[path](inventory, root) for path in paths}
+
+
+def valid(documents: Mapping[Path, str]) -> Checks:
+    checks = Checks()
     for path in (DEPLOYED, TOOLS):
         fault = schema_fault(documents[path])
         checks.hold(not fault, f"{path} breaks CycloneDX's schema: {fault}")
-    return documents, checks
+    return checks
 
 
 def stale(root: Path, documents: Mapping[Path, str]) -> Checks:
