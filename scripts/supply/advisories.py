@@ -10,13 +10,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.supply.locked import NPM_LOCK
 from scripts.supply.locks import Locked
 
 CANARY = ("pyjwt", "2.3.0", "CVE-2022-29217")
@@ -52,17 +52,12 @@ class Advisory:
         return f"{self.package} {self.version}: {', '.join(self.ids)} ({self.remedy})"
 
 
-def ask_python(packages: Iterable[Locked], folder: Path, environ: Mapping[str, str]) -> list[Advisory]:
-    """Every version of every package, whatever its marker. `folder` is for files.
-
-    Raises CouldNotAskError and NotLookedUpError.
-    """
-    found: list[Advisory] = []
-    for number, group in enumerate(_groups({(one.name, one.version) for one in packages})):
-        listed = folder / f"group-{number}.txt"
-        listed.write_text("".join(f"{name}=={version}\n" for name, version in group), encoding="utf-8")
-        found += _pip_audit(listed, folder, environ)
-    heard = [one for one in found if one.package == CANARY[0] and one.version == CANARY[1]]
+def ask_python(packages: Iterable[Locked], environ: Mapping[str, str]) -> list[Advisory]:
+    """Every version of every package, whatever its marker. Raises CouldNotAskError and NotLookedUpError."""
+    with tempfile.TemporaryDirectory() as folder:
+        groups = _groups({(one.name, one.version) for one in packages})
+        found = [one for group in groups for one in _pip_audit(group, Path(folder), environ)]
+    heard = [one for one in found if (one.package, one.version) == CANARY[:2]]
     if not any(CANARY[2] in one.ids for one in heard):
         raise CouldNotAskError(f"the service does not report {CANARY[2]} of {CANARY[0]} {CANARY[1]}, which is known")
     return [one for one in found if one not in heard]
@@ -77,7 +72,9 @@ def _groups(pinned: set[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return [[(name, of[turn]) for name, of in versions.items() if turn < len(of)] for turn in range(rounds)]
 
 
-def _pip_audit(listed: Path, folder: Path, environ: Mapping[str, str]) -> list[Advisory]:
+def _pip_audit(group: Iterable[tuple[str, str]], folder: Path, environ: Mapping[str, str]) -> list[Advisory]:
+    listed = folder / "packages.txt"
+    listed.write_text("".join(f"{name}=={version}\n" for name, version in group), encoding="utf-8")
     options = ["--strict", "--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off"]
     what = ["--requirement", str(listed), "--cache-dir", str(folder / "cache")]
     done = _run([sys.executable, "-m", "pip_audit", *options, *what], folder, environ)
@@ -97,28 +94,33 @@ def _of_python(package: Mapping[str, Any], advisory: Mapping[str, Any]) -> Advis
     return Advisory(package["name"], package["version"], names, f"fixed in {fixed}" if fixed else "no fixed release")
 
 
-def ask_npm(lock: Path, folder: Path, environ: Mapping[str, str]) -> list[Advisory]:
+def ask_npm(lock: Path, environ: Mapping[str, str]) -> list[Advisory]:
     """Raises CouldNotAskError."""
     name, version, known = NPM_CANARY
-    audited = folder / "npm"
-    audited.mkdir()
-    for file in (lock.name, "package.json"):
-        shutil.copyfile(lock.with_name(file), audited / file)
-    document = json.loads((audited / lock.name).read_text(encoding="utf-8"))
+    document = json.loads(lock.read_text(encoding="utf-8"))
     if f"node_modules/{name}" in document["packages"]:
-        raise CouldNotAskError(f"{NPM_LOCK} itself has {name}: take another package to ask for first")
+        raise CouldNotAskError(f"{lock.name} itself has {name}: take another package to ask for first")
     document["packages"][f"node_modules/{name}"] = {"version": version}
     document["packages"][""]["dependencies"][name] = version
-    (audited / lock.name).write_text(json.dumps(document), encoding="utf-8")
-    done = _run(["npm", "audit", "--json", "--package-lock-only"], audited, environ)
-    reported = _loaded(done).get("vulnerabilities")
-    if reported is None:
-        raise CouldNotAskError(_last(_loaded(done).get("message", done.stdout)))
+    reported = _npm_audit(document, lock, environ)
     versions = _versions(document["packages"])
     found = [_of_npm(one, versions) for of in reported.values() for one in of["via"] if isinstance(one, dict)]
     if not any(known in one.ids for one in found):
         raise CouldNotAskError(f"the registry does not report {known} of {name} {version}, which is known")
     return [one for one in found if one.package != name]
+
+
+def _npm_audit(document: Mapping[str, Any], lock: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """In a folder of its own, so that nothing is written into the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copyfile(lock.with_name("package.json"), Path(folder, "package.json"))
+        Path(folder, lock.name).write_text(json.dumps(document), encoding="utf-8")
+        done = _run(["npm", "audit", "--json", "--package-lock-only"], Path(folder), environ)
+    told = _loaded(done)
+    if "vulnerabilities" not in told:
+        raise CouldNotAskError(_last(told.get("message", done.stdout)))
+    reported: dict[str, Any] = told["vulnerabilities"]
+    return reported
 
 
 def _versions(packages: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:

@@ -6,7 +6,6 @@ is known but what is passed over; 1, there is something to do; 3, the advisories
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ from scripts.supply.locked import NPM_LOCK, npm_packages, read_locks
 from scripts.supply.locks import LockError
 
 ROOT = Path(__file__).parents[2]
+Ask = Callable[[], Sequence[Advisory]]
 NONE_KNOWN, TO_DO, NOT_ASKED = 0, 1, 3
 
 
@@ -54,25 +54,28 @@ def main(arguments: Sequence[str]) -> int:
     return audit.status
 
 
-def audited(root: Path, on: date, environ: Mapping[str, str] | None = None) -> Audit:
-    """`environ` names another service, by the variables that pip-audit and npm know. Raises LockError."""
+def audited(root: Path, on: date, registries: Mapping[str, Ask] | None = None) -> Audit:
+    """`registries` stand in for the real ones. Raises LockError."""
     locks = read_locks(root)
-    python = [one for packages in locks.values() for one in packages]
-    audit = Audit(len({one.pinned for one in python}) + len(npm_packages(root)))
+    audit = Audit(len({one.pinned for packages in locks.values() for one in packages}) + len(npm_packages(root)))
     audit.to_do += check_exceptions(root, on, locks).faults
-    with tempfile.TemporaryDirectory() as folder:
-        asks: dict[str, Callable[[], Sequence[Advisory]]] = {
-            "Python's": lambda: ask_python(python, Path(folder), environ or {}),
-            "npm's": lambda: ask_npm(root / NPM_LOCK, Path(folder), environ or {}),
-        }
-        for what, ask in asks.items():
-            try:
-                judge(ask(), read_exceptions(root), on, audit)
-            except NotLookedUpError as exc:
-                audit.to_do.append(f"{what}: a package was not looked up, nor those behind it: {exc}")
-            except CouldNotAskError as exc:
-                audit.not_asked.append(f"{what}: {exc}")
+    for what, ask in (registries or real_registries(root)).items():
+        try:
+            judge(ask(), read_exceptions(root), on, audit)
+        except NotLookedUpError as exc:
+            audit.to_do.append(f"{what}: a package was not looked up, nor those behind it: {exc}")
+        except CouldNotAskError as exc:
+            audit.not_asked.append(f"{what}: {exc}")
     return audit
+
+
+def real_registries(root: Path, environ: Mapping[str, str] | None = None) -> dict[str, Ask]:
+    """By the programs that ask them; `environ` may lead these elsewhere."""
+    python = [one for packages in read_locks(root).values() for one in packages]
+    return {
+        "Python's": lambda: ask_python(python, environ or {}),
+        "npm's": lambda: ask_npm(root / NPM_LOCK, environ or {}),
+    }
 
 
 def judge(advisories: Sequence[Advisory], passed: Sequence[Passed], on: date, audit: Audit) -> None:

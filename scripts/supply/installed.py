@@ -46,6 +46,7 @@ class Installed:
         one = self._found.get((name, version))
         return None if one is None else {normalized(Requirement(text).name) for text in one.requires or ()}
 
+    @cache  # noqa: B019 - as above
     def licence(self, name: str, version: str) -> str:
         """An SPDX expression, or else what its metadata call the licence; "" if it is not installed or says nothing."""
         one = self._found.get((name, version))

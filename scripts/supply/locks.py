@@ -7,6 +7,7 @@ passed over in silence.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 _ENTRY = re.compile(
@@ -46,8 +47,14 @@ def normalized(name: str) -> str:
 
 def read_lock(path: Path) -> list[Locked]:
     """Raises LockError."""
+    return _read(path.name, path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=64)
+def _read(file: str, text: str) -> list[Locked]:
+    """Kept, as the same files are read for more than one purpose: nobody changes what they get."""
     found: list[Locked] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if entry := _ENTRY.fullmatch(line):
             found.append(Locked(normalized(entry["name"]), entry["version"], entry["marker"] or ""))
         elif found and (digest := _HASH.fullmatch(line)):
@@ -55,7 +62,7 @@ def read_lock(path: Path) -> list[Locked]:
         elif found and (comment := _COMMENT.fullmatch(line)):
             found[-1].via += _sources(comment["source"])
         else:
-            raise LockError(f"{path.name}, line {number}: neither a pinned package nor a hash of one: {line.strip()!r}")
+            raise LockError(f"{file}, line {number}: neither a pinned package nor a hash of one: {line.strip()!r}")
     return found
 
 

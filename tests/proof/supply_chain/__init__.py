@@ -8,12 +8,12 @@ from tests.proof.outcome import Options, Outcome
 
 from .asked import ask_registries
 from .broken import BREAKAGES, look_at_broken
-from .heard import HEARINGS, hear_stand_in
+from .heard import hear_stand_in, kinds_heard
 from .whole import look_at_project
 
 
 def prove(options: Options) -> Outcome:
-    outcome = Outcome.of("checks", [*BREAKAGES, *HEARINGS])
+    outcome = Outcome.of("checks", [*BREAKAGES, *kinds_heard(options)])
     look_at_project(outcome)
     look_at_broken(outcome, options)
     hear_stand_in(outcome, options)

@@ -11,7 +11,7 @@ from scripts.supply.exceptions import check_exceptions, read_exceptions
 from scripts.supply.installed import Installed
 from scripts.supply.locked import NPM_LOCK, check_locks, read_locks
 from scripts.supply.locks import Locked, read_lock
-from scripts.supply.sbom import DEPLOYED, FILES, PAGE, TOOLS, inventory_of, stale, written
+from scripts.supply.sbom import DEPLOYED, PAGE, TOOLS, inventory_of, stale, written
 from tests.proof.outcome import Options, Outcome
 
 from .copies import copied_project, replaced
@@ -38,7 +38,7 @@ def look_at_broken(outcome: Outcome, options: Options) -> None:
                 broken = breaks(copy, options.random(kind, turn))
                 _count(outcome, kind, broken, look(copy, packages), options.seed)
     with copied_project() as copy:
-        for fault in [*_locks(copy, packages), *_lists(copy, packages), *_licences(copy, packages)]:
+        for fault in [*_locks(copy, packages), *_list_of_deployed(copy, packages), *_licences(copy, packages)]:
             outcome.violations.append(f"a copy that nothing was done to: {fault}")
         outcome.cases += 1
     outcome.cases += 1
@@ -61,10 +61,6 @@ def _count(outcome: Outcome, kind: str, broken: Broken, faults: list[str], seed:
 
 def _locks(copy: Path, packages: Installed) -> list[str]:
     return check_locks(copy, packages.requires).faults
-
-
-def _lists(copy: Path, packages: Installed) -> list[str]:
-    return _stale(copy, packages, FILES)
 
 
 def _list_of_deployed(copy: Path, packages: Installed) -> list[str]:
@@ -169,12 +165,11 @@ def _unlocked_install(copy: Path, chosen: random.Random) -> Broken:
 
 
 def _outdated(copy: Path, chosen: random.Random) -> Broken:
-    """A list that says of a package what is not so."""
-    path = copy / chosen.choice([DEPLOYED, TOOLS])
+    path = copy / DEPLOYED
     document = json.loads(path.read_text(encoding="utf-8"))
     purl = chosen.choice([one["purl"] for one in document["components"] if one.get("purl", "").startswith("pkg:pypi")])
     replaced(path, f'"{purl}"', f'"{purl}.1"')
-    return Broken(f"{purl} is another version in {path.name}", f"{path.relative_to(copy)} is not what the lock files")
+    return Broken(f"{purl} is another version in {path.name}", f"{DEPLOYED} is not what the lock files say")
 
 
 def _outdated_page(copy: Path, _: random.Random) -> Broken:
@@ -251,7 +246,7 @@ _BREAKAGES: dict[str, tuple[Callable[[Path, random.Random], Broken], Callable[[P
     "a line that is no lock": (_strange_line, _locks),
     "an npm package without integrity": (_without_integrity, _locks),
     "an install without hashes": (_unlocked_install, _locks),
-    "a list out of date": (_outdated, _lists),
+    "a list out of date": (_outdated, _list_of_deployed),
     "a page of licences out of date": (_outdated_page, _list_of_deployed),
     "a font changed": (_other_font, _list_of_deployed),
     "a licence unknown": (_unknown_licence, _licences),

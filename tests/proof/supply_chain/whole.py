@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from scripts.supply.checks import Checks
@@ -15,6 +16,7 @@ from tests.proof.outcome import Outcome
 _BUNDLES = "infrastructure/documentation/swagger_ui/swagger-ui-bundle-*.js.gz"
 
 
+@cache
 def installed() -> Installed:
     return installed_in(ROOT / name for name in ENVIRONMENTS)
 
