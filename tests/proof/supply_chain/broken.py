@@ -189,15 +189,15 @@ def _unknown_licence(copy: Path, chosen: random.Random) -> Broken:
     """A deployed package of a version whose metadata nobody has read."""
     path = copy / "requirements" / "core.txt"
     package = chosen.choice(read_lock(path))
-    replaced(path, package.version, f"{package.version}.1")
+    replaced(path, f"=={package.version}", f"=={package.version}.1")
     return Broken(f"{package.name} is deployed in an unknown version", "its licence is not known")
 
 
 def _unknown_tool(copy: Path, chosen: random.Random) -> Broken:
     path = copy / "requirements" / chosen.choice(["checkov.txt", "schemathesis.txt", "template.txt"])
     package = chosen.choice(read_lock(path))
-    replaced(path, f"{package.name}", f"{package.name}-like")
-    return Broken(f"{path.name} has a tool that nobody has read", "its licence is not known")
+    replaced(path, f"=={package.version}", f"=={package.version}.1")
+    return Broken(f"{path.name} has a tool in an unknown version", "its licence is not known")
 
 
 def _refused_licence(copy: Path, chosen: random.Random) -> Broken:
