@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _of_npm(name: str, known: str) -> dict[str, Any]:
-    """https://docs.npmjs.com/cli/v10/commands/npm-audit#bulk-advisory-endpoint"""
+    """As npm's documentation of `npm audit` has it, under "Bulk Advisory Endpoint"."""
     return {
         "id": 1,
         "url": f"https://github.com/advisories/{known}",
