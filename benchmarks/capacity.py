@@ -10,6 +10,7 @@ laptop stack's store. Rows are as large as one would expect: 512 dimensions, pro
 import argparse
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -33,6 +34,7 @@ from benchmarks.capacity_rules import (
 )
 from benchmarks.similarity_data import table
 from handlers import worker
+from scripts.building.swagger_ui import ensure_swagger_ui
 from scripts.local import store as local_store
 from scripts.local.folder import LocalFolder
 from shared.avatars.names import Upload
@@ -233,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measure what every route consumes.")
     parser.add_argument("--markdown", action="store_true", help="with prices, as docs/COST.md has it")
     options = parser.parse_args(arguments)
+    sys.path.append(str(ensure_swagger_ui()))  # as a layer is on a function's path
     with _running() as (meter, aside):
         measured = _measure(meter)
         sizes = _sizes(aside)
@@ -306,6 +309,9 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
     one, other = reports[3], reports[4]
     yield Step("GET /health", lambda: api.get("/health"))
     yield Step("GET /openapi.json", lambda: api.get("/openapi.json"))
+    yield Step("GET /docs", lambda: api.get("/docs"))
+    stylesheet = _stylesheet(api)
+    yield Step("GET /docs/{file}", lambda: api.get(f"/docs/{stylesheet}"))
     yield Step("GET /user/profile", lambda: api.get("/user/profile"))
     yield Step("PATCH /user/profile", lambda: api.patch("/user/profile", {"preferences": {"theme": "light"}}))
     yield Step("POST /user/avatar", lambda: api.post("/user/avatar", {"content_type": "image/jpeg"}))
@@ -373,6 +379,18 @@ def _steps(api: Api, reports: Sequence[str], meter: Meter) -> Iterator[Step]:
     dry, wet = ({**named, "filter": {"kind": "dog"}, "dry_run": is_dry} for is_dry in (True, False))
     yield Step("POST /embeddings/delete: dry run, a step of 200 rows", lambda: api.post("/embeddings/delete", dry))
     yield Step("POST /embeddings/delete: a step of 200 rows", lambda: api.post("/embeddings/delete", wet))
+    # Last, as it is the account that they are about; what the worker is asked to do is not done.
+    yield Step("POST /user/export", lambda: api.post("/user/export"))
+    yield Step("GET /user/export", lambda: api.get("/user/export"))
+    yield Step("DELETE /user", lambda: api.delete("/user"))
+    yield Step("GET /user/erasure", lambda: api.get("/user/erasure"))
+
+
+def _stylesheet(api: Api) -> str:
+    """As the page names it, by a digest of its content."""
+    named = re.search(r'href="docs/([^"]+)"', api.get("/docs").text)
+    assert named
+    return named[1]
 
 
 def _task(task: dict[str, Any]) -> Callable[[], object]:

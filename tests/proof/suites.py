@@ -35,7 +35,7 @@ _ALL = (
     Suite("mutation", "each condition, owner check and token check taken out: a test fails"),
     Suite("fuzz", "what strangers' bytes reach raises nothing but what it documents", ".venv-fuzz"),
     Suite("limits", "limits of a tenant hold over processes, and its flood is nobody else's", is_alone=True),
-    Suite("supply-chain", "what is deployed is locked, listed, licensed, and without known advisories"),
+    Suite("supply-chain", "what is deployed is locked, listed, licensed, and without known advisories", ".venv-supply"),
     Suite("soak", "mixed load on the laptop stack: no error, no growth, nothing lost at its end", is_alone=True),
 )
 

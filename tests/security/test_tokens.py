@@ -892,6 +892,25 @@ class TestRecordedException:
         assert ran.stdout.strip() == "[]"
 
 
+class TestUnusedEcdsa:
+    """CVE-2024-23342 (docs/security-exceptions.md): in a package that python-jose asks for, and never loads here."""
+
+    def test_it_is_recorded_for_this_version(self) -> None:
+        record = (ROOT / "docs" / "security-exceptions.md").read_text(encoding="utf-8")
+        assert f"ecdsa {version('ecdsa')}" in record.partition("## CVE-2024-23342")[2]
+
+    def test_no_process_that_checks_tokens_loads_it(self) -> None:
+        probe = "import sys, shared.auth, shared.jwks, jose.jwt, jose.jwk; print('ecdsa' in sys.modules)"
+        ran = subprocess.run(
+            [sys.executable, "-c", probe], cwd=ROOT / "src", capture_output=True, text=True, check=True
+        )
+        assert ran.stdout.strip() == "False"
+
+    def test_no_source_file_imports_it(self) -> None:
+        importing = {path for path in (ROOT / "src").rglob("*.py") for module, _ in imports(path) if "ecdsa" in module}
+        assert not importing
+
+
 def imports(path: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

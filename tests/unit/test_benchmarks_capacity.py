@@ -1,5 +1,6 @@
 """The rules that consumed capacity is compared with."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from benchmarks.capacity_rules import (
     table_write_units,
     write_units,
 )
+from scripts.local.folder import PROJECT
+from tests.support.api import all_endpoints
 
 INDEX = {"KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}]}
 
@@ -58,3 +61,10 @@ def test_a_write_takes_the_larger_of_before_and_after() -> None:
 )
 def test_an_index_pays_twice_where_its_key_changes(before: Any, after: Any, units: int) -> None:
     assert index_write_units(before, after, INDEX) == units
+
+
+def test_every_route_is_measured() -> None:
+    """By what is written, as the measurement itself takes a store: it refuses to end without one of them."""
+    written = (PROJECT / "benchmarks" / "capacity.py").read_text(encoding="utf-8")
+    steps = {name.partition(":")[0] for name in re.findall(r'Step\(\s*"([A-Z]+ /[^"]*)"', written)}
+    assert steps == {f"{method} {path}" for method, path in all_endpoints()}
