@@ -1,0 +1,68 @@
+"""What a history is like: how many clients, what they ask for, and how much goes wrong."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from .report import Kind
+
+MOST_CLIENTS = 4
+_MIXED = {
+    Kind.CREATE: 12,
+    Kind.GET: 16,
+    Kind.FAVORITES: 8,
+    Kind.PATCH: 24,
+    Kind.DELETE: 9,
+    Kind.ADD: 18,
+    Kind.REMOVE: 8,
+    Kind.REPLACE: 6,
+}
+_CROWD = {Kind.CREATE: 3, Kind.GET: 12, Kind.PATCH: 40, Kind.ADD: 20, Kind.REMOVE: 12, Kind.REPLACE: 6}
+"""All write one report: its register of writes is soon full of others'."""
+
+_CHURN = {Kind.CREATE: 24, Kind.GET: 16, Kind.PATCH: 24, Kind.DELETE: 20, Kind.ADD: 12, Kind.REMOVE: 4}
+"""Reports go, and are made again."""
+
+_TRUE = (timedelta(),)
+_SKEWS = tuple(timedelta(milliseconds=milliseconds) for milliseconds in (0, -2_000, -1, 1, 300, 5_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`skews` are how far clocks may be from the true one. Where they are, no report is made again after a delete: an
+    update that is under way could not tell the new one from the old (docs/PROOF.md)."""
+
+    clients: int
+    requests: int
+    reports: int
+    fault_chance: float
+    kinds: Mapping[Kind, int]
+    skews: Sequence[timedelta]
+
+    @classmethod
+    def draw(cls, source: random.Random, *, is_quick: bool = False) -> "Shape":
+        kinds = source.choice((_MIXED, _MIXED, _CROWD, _CHURN))
+        return cls(
+            clients=source.randint(3, MOST_CLIENTS),
+            requests=source.randint(5, 6 if is_quick else 8),
+            reports=2 if kinds is _MIXED and not is_quick else 1,
+            fault_chance=source.choice((0.1, 0.25, 0.5)),
+            kinds=kinds,
+            skews=_TRUE if kinds is _CHURN else source.choice((_TRUE, _SKEWS)),
+        )
+
+    @classmethod
+    def crowd(cls) -> "Shape":
+        """Much writing of one report, so that what seldom happens happens."""
+        return cls(MOST_CLIENTS, 9, 1, 0.35, _CROWD, _TRUE)
+
+    def phases(self) -> list[tuple[int, Mapping[Kind, int]]]:
+        """Requests of each client, and how many of each kind; one phase is over before the next begins."""
+        if self.skews is _TRUE:
+            return [(self.requests, self.kinds)]
+        first = self.requests // 2
+        return [(first, self._without(Kind.DELETE)), (self.requests - first, self._without(Kind.CREATE))]
+
+    def _without(self, left_out: Kind) -> Mapping[Kind, int]:
+        return {kind: weight for kind, weight in self.kinds.items() if kind is not left_out}
