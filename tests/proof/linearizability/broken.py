@@ -11,6 +11,7 @@ from unittest.mock import PropertyMock, patch
 
 from shared.database import DatabaseManager, DBReport, ReportRepository, Terms, conditions, failures, writes
 from shared.database.attempts import Attempts
+from shared.database.attributes import to_item
 from shared.database.conditions import Condition
 from shared.database.repository import operation
 from shared.errors import Unavailable
@@ -75,7 +76,7 @@ def _reading_favorites_first() -> AbstractContextManager[None]:
 
 def _deleting_anything() -> AbstractContextManager[None]:
     def delete(manager: DatabaseManager, target: writes.Target, versions: Collection[int] | None = None) -> None:
-        manager.call("delete_item", TableName=target.table, Key=writes.to_item(target.key))
+        manager.call("delete_item", TableName=target.table, Key=to_item(target.key))
 
     return _replaced(patch.object(writes, "delete", delete))
 
@@ -119,3 +120,6 @@ BROKEN: Mapping[str, Broken] = {
     "a read need not be consistent": _reading_what_may_lag,
 }
 """Each by what it lacks."""
+
+RARE = frozenset({"the time is no condition", "a register that moved on goes unnoticed"})
+"""What shows only where four others write a report while one waits to try again: these are looked for in crowds."""

@@ -1,4 +1,4 @@
-"""Whether a history is one of an atomic object: is there an order of its operations that respects time, and explains all?
+"""Whether a history is one of an atomic object: an order of its operations that respects time and explains all.
 
 The search is Wing and Gong's ("Testing and verifying concurrent objects", 1993) with Lowe's memory of configurations
 ("Testing for linearizability", 2017): what has been put in order so far and the state that it led to are visited once.
@@ -47,9 +47,7 @@ def _explains_all(operations: Sequence[Operation[S]], done: tuple[int, ...]) -> 
     )
 
 
-def _next(
-    operations: Sequence[Operation[S]], done: tuple[int, ...], state: S
-) -> Iterable[tuple[tuple[int, ...], S]]:
+def _next(operations: Sequence[Operation[S]], done: tuple[int, ...], state: S) -> Iterable[tuple[tuple[int, ...], S]]:
     """A step of any operation that began before the first of the unfinished ones was answered."""
     unfinished = [
         (index, operation)

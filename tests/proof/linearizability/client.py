@@ -43,8 +43,20 @@ class History:
     """What clients did with some reports; `oddities` are what no answer may be, whatever happened before."""
 
     reports: list[Report]
+    is_made_again: bool
+    """Whether a report may be made again after a delete, at its first version."""
+
     oddities: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Answers that a proxy lost."""
+
+    @property
+    def length(self) -> int:
+        return sum(len(report.calls) for report in self.reports)
+
+    def __str__(self) -> str:
+        return "\n".join([report.key + "\n" + "\n".join(map(str, report.calls)) for report in self.reports])
 
 
 class Send(Protocol):
@@ -151,7 +163,8 @@ class Client:
         call = Call(self.number, Request(Kind.GET), self.now())
         answer = self.send(call, lambda: self.apis[0].get("/reports"))
         if answer is not None and answer.status == 200:
-            strange = {listed["id"] for listed in answer.json()["reports"]} - {report.id for report in self.history.reports}
+            ids = {listed["id"] for listed in answer.json()["reports"]}
+            strange = ids - {report.id for report in self.history.reports}
             if strange:
                 self.history.oddities.append(f"client {self.number} was listed reports of nobody: {sorted(strange)}")
 

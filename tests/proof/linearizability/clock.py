@@ -39,6 +39,9 @@ class Clock:
     def tick(self, source: random.Random) -> None:
         self._passed += timedelta(microseconds=source.choice(_TICKS))
 
+    def pass_(self, time: timedelta) -> None:
+        self._passed += time
+
     def now(self) -> datetime:
         return _BEGIN + self._passed + self.skew
 

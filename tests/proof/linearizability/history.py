@@ -6,9 +6,6 @@ from dataclasses import dataclass, field, replace
 from .checker import Operation, Step, is_linearizable
 from .report import NOTHING_CHANGED, READS, UNKNOWN, Kind, Request, Seen, State, answered, shown
 
-_REPEATED = frozenset({Kind.CREATE, Kind.DELETE})
-"""Kinds that the SDK's own retry makes again, where another request undid them in between (see `_steps`)."""
-
 
 @dataclass(slots=True)
 class Call:
@@ -60,33 +57,40 @@ def operation(call: Call) -> Operation[State]:
 def _steps(call: Call) -> list[Step[State]]:
     """One atomic step, which answers what was seen, unless the SDK sent a request again for want of an answer.
 
-    Then an earlier try may have made the change and the last one have been told the row as it stood by then, with later
-    changes of others: the change and the look are two steps. A create and a delete are made again where another undid
-    them in between, as docs/API.md has it of a client's own retry. And a delete that finds nothing is done.
+    Then an earlier try may have made the change and the last one have been told the row as it stood by then, with
+    later changes of others: the change and the look are two steps. Where another deleted the report in between and it
+    was made again, no retry can tell the new one from the old, and it changes each once: a create makes it anew, and a
+    delete deletes it anew (docs/ARCHITECTURE.md). A delete that finds nothing is done.
     """
     request, seen = call.request, call.seen
     if call.is_open or seen is None:
-        return _open_steps(call)
+        return [] if call.has_no_effect else [_maybe(call)] * (1 + call.unanswered_tries)
     if seen.problem in NOTHING_CHANGED:
         return []
     if seen.status >= 400 or not call.unanswered_tries or request.kind in READS:
         return [_seen_at_once(request, seen)]
+    again = [_maybe(call)] * call.unanswered_tries
     if request.kind is Kind.DELETE:
-        return [*_again(call), _gone(request)]
-    return [*_again(call), _made(request, seen), _shows(request, seen)]
+        return [*again, _gone(request)]
+    return [*again, _made(call, seen), _shows(request, seen)]
 
 
-def _open_steps(call: Call) -> list[Step[State]]:
-    if call.has_no_effect:
-        return []
-    times = max(1, call.unanswered_tries) if call.request.kind in _REPEATED else 1
-    return [lambda state: (answered(call.request, state)[1],)] * times
+def _maybe(call: Call) -> Step[State]:
+    """A try of which it is not known whether it was applied; no report takes a call twice."""
+
+    def step(state: State) -> Collection[State]:
+        return {state, _retried(call, state)}
+
+    return step
 
 
-def _again(call: Call) -> list[Step[State]]:
-    """Tries before the last, each of which may have been applied or not."""
-    times = call.unanswered_tries if call.request.kind in _REPEATED else 0
-    return [lambda state: {state, answered(call.request, state)[1]}] * times
+def _retried(call: Call, state: State) -> State:
+    if state is not None and call.invoked in state.retried:
+        return state
+    after = answered(call.request, state)[1]
+    if after is None or after == state:
+        return after
+    return after._replace(retried=after.retried | {call.invoked})
 
 
 def _seen_at_once(request: Request, seen: Seen) -> Step[State]:
@@ -97,10 +101,12 @@ def _seen_at_once(request: Request, seen: Seen) -> Step[State]:
     return step
 
 
-def _made(request: Request, seen: Seen) -> Step[State]:
+def _made(call: Call, seen: Seen) -> Step[State]:
     def step(state: State) -> Collection[State]:
-        expected, after = answered(request, state)
-        return (after,) if expected.status == seen.status else ()
+        is_made = state is not None and call.invoked in state.retried
+        if is_made or answered(call.request, state)[0].status == seen.status:
+            return (_retried(call, state),)
+        return ()
 
     return step
 
@@ -123,13 +129,16 @@ def _gone(request: Request) -> Step[State]:
 
 
 def shortest(calls: Sequence[Call]) -> list[Call]:
-    """The beginning of an inexplicable history that is inexplicable already, less what it takes not: a call without
-    effect explains nothing, so that without it the rest is no easier to explain."""
+    """The beginning of an inexplicable history that is inexplicable already, less what it takes not.
+
+    A call without effect explains nothing, so that without it the rest is no easier to explain. One whose tries got
+    lost stays, for it may have had an effect nevertheless.
+    """
     ends = sorted(call.answered for call in calls if call.answered is not None)
     kept = next(cut for moment in ends if not explained(cut := _until(calls, moment)))
     for call in list(kept):
         rest = [other for other in kept if other is not call]
-        if call.has_no_effect and not explained(rest):
+        if call.has_no_effect and not call.unanswered_tries and not explained(rest):
             kept = rest
     return kept
 

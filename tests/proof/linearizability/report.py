@@ -58,6 +58,8 @@ class Row(NamedTuple):
     favorites: frozenset[str]
     keys: tuple[tuple[Kind, str, str | frozenset[str]] | None, ...]
     created_with: tuple[str | None, str | frozenset[str]]
+    retried: frozenset[int] = frozenset()
+    """Requests that were sent again for want of an answer, and that this report has."""
 
 
 State = Row | None

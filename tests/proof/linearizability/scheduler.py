@@ -1,8 +1,9 @@
 """Threads of which one runs at a time, and a seeded choice of which: the same seed gives the same interleaving.
 
 A thread runs until it comes to a scheduling point (`pause`, `sleep`) or ends; then another may go on. Half of the
-schedules choose at random; the others by priorities that change now and then, which reaches orders that need one thread
-to stand still for long (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs", 2010).
+schedules choose at random; the others by priorities that change now and then, which reaches orders that need one
+thread to stand still for long (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding
+bugs", 2010).
 """
 
 import random

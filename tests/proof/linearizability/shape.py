@@ -8,7 +8,7 @@ from datetime import timedelta
 from .report import Kind
 
 MOST_CLIENTS = 4
-_MIXED = {
+MIXED = {
     Kind.CREATE: 12,
     Kind.GET: 16,
     Kind.FAVORITES: 8,
@@ -21,7 +21,7 @@ _MIXED = {
 _CROWD = {Kind.CREATE: 3, Kind.GET: 12, Kind.PATCH: 40, Kind.ADD: 20, Kind.REMOVE: 12, Kind.REPLACE: 6}
 """All write one report: its register of writes is soon full of others'."""
 
-_CHURN = {Kind.CREATE: 24, Kind.GET: 16, Kind.PATCH: 24, Kind.DELETE: 20, Kind.ADD: 12, Kind.REMOVE: 4}
+CHURN = {Kind.CREATE: 24, Kind.GET: 16, Kind.PATCH: 24, Kind.DELETE: 20, Kind.ADD: 12, Kind.REMOVE: 4}
 """Reports go, and are made again."""
 
 _TRUE = (timedelta(),)
@@ -39,29 +39,38 @@ class Shape:
     fault_chance: float
     kinds: Mapping[Kind, int]
     skews: Sequence[timedelta]
+    rest: timedelta
+    """Between its two halves. A minute makes old what is new in the first."""
 
     @classmethod
     def draw(cls, source: random.Random, *, is_quick: bool = False) -> "Shape":
-        kinds = source.choice((_MIXED, _MIXED, _CROWD, _CHURN))
+        kinds = source.choice((MIXED, MIXED, _CROWD, CHURN))
         return cls(
             clients=source.randint(3, MOST_CLIENTS),
             requests=source.randint(5, 6 if is_quick else 8),
-            reports=2 if kinds is _MIXED and not is_quick else 1,
+            reports=2 if kinds is MIXED and not is_quick else 1,
             fault_chance=source.choice((0.1, 0.25, 0.5)),
             kinds=kinds,
-            skews=_TRUE if kinds is _CHURN else source.choice((_TRUE, _SKEWS)),
+            skews=_TRUE if kinds is CHURN else source.choice((_TRUE, _SKEWS)),
+            rest=timedelta(minutes=source.choice((0, 1))),
         )
 
     @classmethod
     def crowd(cls) -> "Shape":
         """Much writing of one report, so that what seldom happens happens."""
-        return cls(MOST_CLIENTS, 9, 1, 0.35, _CROWD, _TRUE)
+        return cls(MOST_CLIENTS, 9, 1, 0.35, _CROWD, _TRUE, timedelta())
+
+    @property
+    def makes_again(self) -> bool:
+        return self.skews is _TRUE
 
     def phases(self) -> list[tuple[int, Mapping[Kind, int]]]:
         """Requests of each client, and how many of each kind; one phase is over before the next begins."""
-        if self.skews is _TRUE:
+        if not self.rest and self.skews is _TRUE:
             return [(self.requests, self.kinds)]
         first = self.requests // 2
+        if self.skews is _TRUE:
+            return [(first, self.kinds), (self.requests - first, self.kinds)]
         return [(first, self._without(Kind.DELETE)), (self.requests - first, self._without(Kind.CREATE))]
 
     def _without(self, left_out: Kind) -> Mapping[Kind, int]:

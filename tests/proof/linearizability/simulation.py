@@ -6,17 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
 
-from shared.database import DatabaseManager, repository, reports
+from shared.database import DatabaseManager, reports, repository
 from tests.support.api import Answer, Api
 from tests.support.tables import create_tables
 
-from ..outcome import Options
 from .client import Client, History, Report
 from .clock import Clock, simulated
 from .faults import SKEWED, draw
@@ -40,7 +38,7 @@ class Simulator:
 
     def run(self, source: random.Random, shape: Shape) -> History:
         """The history of this shape that `source` decides."""
-        history = History([Report(key, self.ids[key]) for key in _REPORT_KEYS[: shape.reports]])
+        history = History([Report(key, self.ids[key]) for key in _REPORT_KEYS[: shape.reports]], shape.makes_again)
         clock = Clock()
         scheduler = Scheduler(source, clock)
         transport = Transport(scheduler, history.fired)
@@ -56,6 +54,7 @@ class Simulator:
             clients = [client(number) for number in range(shape.clients)]
             for requests, kinds in shape.phases():
                 scheduler.run([self._as(worker, requests, kinds) for worker in clients])
+                clock.pass_(shape.rest)
             scheduler.settle()
             self._read_all(client(shape.clients))
         return history
@@ -72,8 +71,9 @@ class Simulator:
         return self.managers[getattr(self._number, "value", 0)]
 
     def _empty(self) -> None:
-        for id_ in self.ids.values():
-            self.managers[0].call("delete_item", TableName=self.managers[0].settings.reports_table, Key={"id": {"S": id_}})
+        manager = self.managers[0]
+        for report_id in self.ids.values():
+            manager.call("delete_item", TableName=manager.settings.reports_table, Key={"id": {"S": report_id}})
 
     def _read_all(self, reader: Client) -> None:
         """What everything came to in the end."""
@@ -115,8 +115,3 @@ def simulator(apis: tuple[Api, Api]) -> Iterator[Simulator]:
             answer = apis[0].post("/reports", {"title": "t", "author": "a"}, headers={"Idempotency-Key": key})
             made.ids[key] = answer.json()["id"]
         yield made
-
-
-def source_of(options: Options, *names: object) -> random.Random:
-    return options.random("linearizability", *names)
-

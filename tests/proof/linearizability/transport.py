@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
 
 from shared.database import DatabaseManager
@@ -98,7 +99,9 @@ class Transport:
         self.read[content] = fresh
         if stale is not None and stale != fresh:
             self.fired[STALE_READ] += 1
-            response._content = stale
+            body: Any = MockRawResponse(stale)
+            headers: Any = response.headers
+            return AWSResponse(request.url, response.status_code, headers, body)
         return response
 
 
