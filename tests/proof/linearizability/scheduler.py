@@ -15,8 +15,6 @@ from .clock import Clock
 
 _LATE_CHANCE = 0.06
 _CHANGE_CHANCE = 0.15
-_LONGEST_SLEEPS = (3, 12, 40)
-"""Turns of others: the last are enough for them to fill a row's register."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,12 +30,11 @@ class _Task:
 class Scheduler:
     """Runs tasks; `later` are things that happen by themselves at some time, such as a request that was held up."""
 
-    def __init__(self, source: random.Random, clock: Clock) -> None:
+    def __init__(self, source: random.Random, clock: Clock, longest_sleep: int) -> None:
         self.turns = 0
         self.later: list[Callable[[], object]] = []
-        self._source, self._clock = source, clock
+        self._source, self._clock, self._longest_sleep = source, clock, longest_sleep
         self._by_priority = source.random() < 0.5
-        self._longest_sleep = source.choice(_LONGEST_SLEEPS)
         self._back = threading.Semaphore(0)
         self._current = threading.local()
 

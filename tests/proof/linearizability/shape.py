@@ -39,26 +39,36 @@ class Shape:
     fault_chance: float
     kinds: Mapping[Kind, int]
     skews: Sequence[timedelta]
+    opening: int
+    """Requests of each client before a rest; none where all is done at once."""
+
     rest: timedelta
-    """Between its two halves. A minute makes old what is new in the first."""
+    """A minute makes old what is new before it."""
+
+    longest_sleep: int
+    """Turns of others while a client waits to try again."""
 
     @classmethod
     def draw(cls, source: random.Random, *, is_quick: bool = False) -> "Shape":
         kinds = source.choice((MIXED, MIXED, _CROWD, CHURN))
+        skews = _TRUE if kinds is CHURN else source.choice((_TRUE, _SKEWS))
+        requests = source.randint(5, 6 if is_quick else 8)
         return cls(
             clients=source.randint(3, MOST_CLIENTS),
-            requests=source.randint(5, 6 if is_quick else 8),
+            requests=requests,
             reports=2 if kinds is MIXED and not is_quick else 1,
             fault_chance=source.choice((0.1, 0.25, 0.5)),
             kinds=kinds,
-            skews=_TRUE if kinds is CHURN else source.choice((_TRUE, _SKEWS)),
+            skews=skews,
+            opening=source.choice((0, requests // 2)) if skews is _TRUE else requests // 2,
             rest=timedelta(minutes=source.choice((0, 1))),
+            longest_sleep=source.choice((3, 12, 40)),
         )
 
     @classmethod
     def crowd(cls) -> "Shape":
-        """Much writing of one report, so that what seldom happens happens."""
-        return cls(MOST_CLIENTS, 9, 1, 0.35, _CROWD, _TRUE, timedelta())
+        """Much writing of one report, no longer a new one, so that what seldom happens happens."""
+        return cls(MOST_CLIENTS, 8, 1, 0.2, _CROWD, _TRUE, 1, timedelta(minutes=1), longest_sleep=80)
 
     @property
     def makes_again(self) -> bool:
@@ -66,12 +76,10 @@ class Shape:
 
     def phases(self) -> list[tuple[int, Mapping[Kind, int]]]:
         """Requests of each client, and how many of each kind; one phase is over before the next begins."""
-        if not self.rest and self.skews is _TRUE:
-            return [(self.requests, self.kinds)]
-        first = self.requests // 2
-        if self.skews is _TRUE:
-            return [(first, self.kinds), (self.requests - first, self.kinds)]
-        return [(first, self._without(Kind.DELETE)), (self.requests - first, self._without(Kind.CREATE))]
+        first, second = self.kinds, self.kinds
+        if not self.makes_again:
+            first, second = self._without(Kind.DELETE), self._without(Kind.CREATE)
+        return [(self.opening, first), (self.requests - self.opening, second)]
 
     def _without(self, left_out: Kind) -> Mapping[Kind, int]:
         return {kind: weight for kind, weight in self.kinds.items() if kind is not left_out}

@@ -40,7 +40,7 @@ class Simulator:
         """The history of this shape that `source` decides."""
         history = History([Report(key, self.ids[key]) for key in _REPORT_KEYS[: shape.reports]], shape.makes_again)
         clock = Clock()
-        scheduler = Scheduler(source, clock)
+        scheduler = Scheduler(source, clock, shape.longest_sleep)
         transport = Transport(scheduler, history.fired)
         times = itertools.count()
 
