@@ -330,7 +330,8 @@ def _refusing_row(refusal: ConditionRefused, target: Target, terms: Terms, *, ma
 def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, target: Target) -> bool:
     """Whether a refusing row already has this write; False where only the clock was behind; else the refusal's error.
 
-    No try that carried `clock` can be applied any more: the row's time is later, or its version has moved on.
+    What is told holds only where no try that carried `clock` can be applied any more: the row's time is later, or its
+    version has moved on. A guard's word is for the moment: another may make it void with an earlier time yet.
     """
     if _may_have_forgotten(row, clock, refusal) and not _knows(row, terms.write):
         raise OutcomeUnknown from refusal
@@ -338,6 +339,8 @@ def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, targ
         return True
     if terms.versions is not None and row.get("version", FIRST_VERSION) not in terms.versions:
         raise target.stale() from refusal
+    if refusal.may_have_been_applied and row.get("updated_at", "") < clock:
+        raise OutcomeUnknown from refusal
     return terms.guard is not None and terms.guard.is_settled(row)
 
 
