@@ -30,7 +30,7 @@ from .simulation import Simulator, simulator
 
 _QUICK, _LONG = 40, 1_000
 _WITH_ENGINE = 100
-_TO_BE_CAUGHT_WITHIN = 60
+_TO_BE_CAUGHT_WITHIN = 100
 """Histories."""
 
 

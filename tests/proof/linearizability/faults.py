@@ -39,13 +39,16 @@ _SINGLE = (
     (Fate.UNREACHABLE, 1),
 )
 
+_LASTING = (Fate.UNANSWERED, Fate.UNANSWERED, Fate.LOST, Fate.LATE, Fate.THROTTLED, Fate.UNREACHABLE)
+"""What may become of all tries."""
+
 
 def draw(source: random.Random, chance: float) -> list[Fate]:
     """Fates of a request's tries, from the first on; those that are not listed fare well."""
     if source.random() >= chance:
         return []
-    if source.random() < 0.12:
-        return [source.choice((Fate.UNANSWERED, Fate.LOST, Fate.LATE, Fate.THROTTLED, Fate.UNREACHABLE))] * _TRIES
+    if source.random() < 0.2:
+        return [source.choice(_LASTING)] * _TRIES
     fates = _one(source)
     while source.random() < 0.3 and len(fates) < _TRIES:
         fates += _one(source)

@@ -52,9 +52,9 @@ class Shape:
     def draw(cls, source: random.Random, *, is_quick: bool = False) -> "Shape":
         kinds = source.choice((MIXED, MIXED, _CROWD, CHURN))
         skews = _TRUE if kinds is CHURN else source.choice((_TRUE, _SKEWS))
-        requests = source.randint(5, 6 if is_quick else 8)
+        requests = 5 if is_quick else source.randint(5, 8)
         return cls(
-            clients=source.randint(3, MOST_CLIENTS),
+            clients=3 if is_quick else source.randint(3, MOST_CLIENTS),
             requests=requests,
             reports=2 if kinds is MIXED and not is_quick else 1,
             fault_chance=source.choice((0.1, 0.25, 0.5)),
