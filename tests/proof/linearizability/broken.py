@@ -121,5 +121,6 @@ BROKEN: Mapping[str, Broken] = {
 }
 """Each by what it lacks."""
 
-RARE = frozenset({"the time is no condition", "a register that moved on goes unnoticed"})
-"""What shows only where four others write a report while one waits to try again: these are looked for in crowds."""
+RARE = frozenset({"the time is no condition", "a register that moved on goes unnoticed", "favourites have no most"})
+"""What shows only where four others write a report while one waits to try again, or where much is added: looked for in
+crowds."""

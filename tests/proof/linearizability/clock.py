@@ -11,7 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 import botocore.endpoint
+from botocore.retries.quota import RetryQuota
 
+from shared import scope
 from shared.database import writes
 from shared.models import fields
 
@@ -50,7 +52,9 @@ class Clock:
 def simulated(now: Callable[[], datetime], sleep: Callable[[], None]) -> Iterator[None]:
     """`now` is what the code under test takes for the time, and `sleep` happens wherever it would pause.
 
-    How long it wants to pause is left out: the scheduler may let anybody stand still for as long as it likes.
+    How long it wants to pause is left out: the scheduler may let anybody stand still for as long as it likes. No
+    request runs out of its time, which would be that of the machine. And the SDK's quota of retries, which one history
+    would leave to the next, is always full, as a new process has more than a history can use.
     """
 
     class Simulated(datetime):
@@ -63,5 +67,7 @@ def simulated(now: Callable[[], datetime], sleep: Callable[[], None]) -> Iterato
         patch.object(fields, "datetime", Simulated),
         patch.object(writes, "time", still),
         patch.object(botocore.endpoint, "time", still),
+        patch.object(scope, "time", SimpleNamespace(monotonic=lambda: 0.0)),
+        patch.object(RetryQuota, "acquire", lambda quota, amount: True),
     ):
         yield

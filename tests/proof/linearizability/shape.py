@@ -18,7 +18,7 @@ MIXED = {
     Kind.REMOVE: 8,
     Kind.REPLACE: 6,
 }
-_CROWD = {Kind.CREATE: 3, Kind.GET: 12, Kind.PATCH: 40, Kind.ADD: 20, Kind.REMOVE: 12, Kind.REPLACE: 6}
+_CROWD = {Kind.CREATE: 3, Kind.GET: 12, Kind.PATCH: 36, Kind.ADD: 30, Kind.REMOVE: 8, Kind.REPLACE: 6}
 """All write one report: its register of writes is soon full of others'."""
 
 CHURN = {Kind.CREATE: 24, Kind.GET: 16, Kind.PATCH: 24, Kind.DELETE: 20, Kind.ADD: 12, Kind.REMOVE: 4}
