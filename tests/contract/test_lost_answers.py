@@ -124,8 +124,10 @@ def test_an_update_of_a_row_that_was_deleted_meanwhile_is_unknown(
 
 
 def test_a_lost_refusal_stays_a_refusal(
-    proxy: LossyProxy, lossy: ReportRepository, reports: ReportRepository, report: DBReport, alice: str
+    proxy: LossyProxy, lossy: ReportRepository, reports: ReportRepository, alice: str
 ) -> None:
+    """Of a report that has been there for long: a new one may have been made in place of the one that a try changed."""
+    report = reports.create_report(DBReport(user_id=alice, title="0", created_at="2026-01-01T00:00:00Z"))
     reports.update_report(report.id, alice, {"title": "1"})
     proxy.lose("UpdateItem")
     with pytest.raises(PreconditionFailed):

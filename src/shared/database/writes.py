@@ -35,6 +35,9 @@ FIRST_VERSION = 1
 
 _LONGEST_PAUSE_SECONDS = 0.1
 _MICROSECOND = timedelta(microseconds=1)
+_LONGEST_REQUEST = timedelta(seconds=30)
+"""From the begin of a create to its last try: a function's 25 s, and how far clocks may be apart."""
+
 _CREATED_BY = "create_write"
 _OF_AVATARS = ("avatar_as_of", "avatar_error", "avatar_error_as_of")
 BOOKKEEPING = frozenset({*REGISTER, _CREATED_BY, *_OF_AVATARS})
@@ -133,7 +136,11 @@ def create(manager: DatabaseManager, target: Target, row: Mapping[str, Any], wri
         return _put(manager, target, row, write)
     except ConditionRefused as refusal:
         existing = refusal.row
-        if existing is not None and _is_owned(existing, target) and _is_entry(existing.get(_CREATED_BY), write):
+        if existing is None or not _is_owned(existing, target):
+            raise target.taken() from refusal
+        if _may_have_changed_another(existing, row["updated_at"], refusal) and not _knows(existing, write):
+            raise OutcomeUnknown from refusal
+        if _is_entry(existing.get(_CREATED_BY), write):
             return existing
         raise target.taken() from refusal
 
@@ -197,8 +204,10 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
     """Delete a row. Raises NotFound (missing, or another user's), PreconditionFailed or OutcomeUnknown (`versions`).
 
     Where an earlier try of the call may have been applied, nothing of the caller's under the key means that it was;
-    with `versions` it may also have been another's delete of another version.
+    with `versions` it may also have been another's delete of another version. A row of another version may have been
+    made since.
     """
+    begun = now()
     condition = conditions.owned_by(target.user_id)
     if versions is not None:
         condition &= conditions.at_version(versions)
@@ -214,6 +223,8 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
         )
     except ConditionRefused as refusal:
         if refusal.row is not None and _is_owned(refusal.row, target):
+            if _may_have_changed_another(refusal.row, begun, refusal):
+                raise OutcomeUnknown from refusal
             raise target.stale() from refusal
         _note_if_foreign(refusal.row, target)
         if not refusal.may_have_been_applied:
@@ -319,14 +330,17 @@ def _refusing_row(refusal: ConditionRefused, target: Target, terms: Terms, *, ma
 def _is_done(row: Row, clock: str, terms: Terms, refusal: ConditionRefused, target: Target) -> bool:
     """Whether a refusing row already has this write; False where only the clock was behind; else the refusal's error.
 
-    No try that carried `clock` can be applied any more: the row's time is later, or its version has moved on.
+    What is told holds only where no try that carried `clock` can be applied any more: the row's time is later, or its
+    version has moved on. A guard's word is for the moment: another may make it void with an earlier time yet.
     """
+    if _may_have_forgotten(row, clock, refusal) and not _knows(row, terms.write):
+        raise OutcomeUnknown from refusal
     if has_made(row, terms.write):
         return True
-    if refusal.may_have_been_applied and _pushed_out(row, clock):
-        raise OutcomeUnknown from refusal
     if terms.versions is not None and row.get("version", FIRST_VERSION) not in terms.versions:
         raise target.stale() from refusal
+    if refusal.may_have_been_applied and row.get("updated_at", "") < clock:
+        raise OutcomeUnknown from refusal
     return terms.guard is not None and terms.guard.is_settled(row)
 
 
@@ -378,6 +392,27 @@ def _is_entry(entry: str | None, write: WriteId) -> bool:
             "The Idempotency-Key stands for another request.", errors=[FieldError("/header/idempotency-key", reason)]
         )
     return True
+
+
+def _knows(row: Row, write: WriteId) -> bool:
+    """Whether this very write, of this content, is among those that the row remembers."""
+    entries = (row.get(name) or "" for name in (*REGISTER, _CREATED_BY))
+    return any(entry.endswith(f" {write.id} {write.fingerprint}") for entry in entries)
+
+
+def _may_have_forgotten(row: Row, clock: str, refusal: ConditionRefused) -> bool:
+    """Whether an earlier try may have been applied without a trace in the row that refused."""
+    is_overrun = refusal.may_have_been_applied and _pushed_out(row, clock)
+    return is_overrun or _may_have_changed_another(row, clock, refusal)
+
+
+def _may_have_changed_another(row: Row, clock: str, refusal: ConditionRefused) -> bool:
+    """Whether an earlier try may have been applied to a former row of this key: one that was deleted since, and made
+    again by a create that was not over when this request began."""
+    made = (row.get(_CREATED_BY) or "").split(" ")[0]
+    if not refusal.may_have_been_applied or not made:
+        return False
+    return made > timestamp(parse_timestamp(clock) - _LONGEST_REQUEST)
 
 
 def _pushed_out(row: Row, clock: str) -> bool:
