@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,20 +49,21 @@ class Fired:
 
 
 class Process:
-    """One process's connection to AWS, as far as it lives."""
+    """One process, as far as AWS sees it. The context tells whose a call is: the product hands it to its threads."""
 
-    def __init__(self, calls: "Calls") -> None:
+    def __init__(self) -> None:
         self.is_dead = False
-        self._calls = calls
 
-    def watch(self, client: Any) -> Any:
-        """Have all calls of the client made by this process, and by nobody else: botocore asks every hook."""
-        client.meta.events.unregister("before-send", botocore_stubber)
-        client.meta.events.register("before-send", self._send)
-        return client
+    @staticmethod
+    def current() -> "Process":
+        return _current.get()
 
-    def _send(self, event_name: str, request: AWSPreparedRequest, **context: Any) -> AWSResponse:
-        return self._calls.make(self, event_name, request, context)
+    def begin(self) -> None:
+        """Be the one that runs in this context from now on."""
+        _current.set(self)
+
+
+_current: ContextVar[Process] = ContextVar("k9_process")
 
 
 @dataclass
@@ -93,8 +95,15 @@ class Calls:
         yield
         self._is_watched = was_watched
 
-    def make(self, process: Process, event_name: str, request: AWSPreparedRequest, context: Any) -> AWSResponse:
-        """One call, unless the process is dead, or dies of it."""
+    def take(self, client: Any) -> Any:
+        """Have every call of the client made here, and by nobody else: botocore asks all hooks."""
+        client.meta.events.unregister("before-send", botocore_stubber)
+        client.meta.events.register("before-send", self._make)
+        return client
+
+    def _make(self, event_name: str, request: AWSPreparedRequest, **context: Any) -> AWSResponse:
+        """One call, unless its process is dead, or dies of it."""
+        process = Process.current()
         with self._lock:
             if process.is_dead:
                 raise Died

@@ -15,7 +15,7 @@ from .coverage import functions, routes, tasks, uncovered
 from .deaths import MOMENTS, Death
 from .requests import scenarios_of_requests
 from .routes import scenarios_of_cases
-from .running import Run, Stage, State, differences, excused, states
+from .running import Run, Stage, Stages, State, differences, excused, states
 from .scenario import Scenario
 from .tasks import scenarios_of_tasks
 from .world import World, a_world
@@ -50,9 +50,7 @@ class _Suite:
     def __init__(self, options: Options, outcome: Outcome, world: World) -> None:
         self._options = options
         self._outcome = outcome
-        self._world = world
-        self._empty = world.engine.save()
-        self._beginning = world.clock.moment
+        self._stages = Stages(world)
         self._calls = 0
         self._excused: Counter[str] = Counter()
 
@@ -67,7 +65,7 @@ class _Suite:
         }
 
     def try_scenario(self, scenario: Scenario) -> None:
-        trial = _Trial(self._stage(scenario), self._outcome)
+        trial = _Trial(self._stages.set_up(scenario), self._outcome)
         self._calls += len(trial.expected.calls)
         random = self._options.random("crash-points", scenario.name)
         for point in self._points(len(trial.expected.calls), random):
@@ -80,15 +78,12 @@ class _Suite:
         """A case; it is a violation where no single death shows what is wrong."""
         self._outcome.cases += 1
         with broken.variant():
-            stage = self._stage(scenario)
+            stage = self._stages.set_up(scenario)
             expected = stage.run()
             points = _all_points(len(expected.calls))
             self._options.random("crash-points", broken.name).shuffle(points)
             if not any(differences(expected, stage.run(point), scenario) for point in points):
                 self._outcome.violations.append(f"it does not see that {broken.name}, by {scenario.name!r}")
-
-    def _stage(self, scenario: Scenario) -> Stage:
-        return Stage.set_up(self._world, scenario, self._empty, self._beginning)
 
     def _points(self, calls: int, random: Random) -> list[Death]:
         points = _all_points(calls)

@@ -51,10 +51,21 @@ def _scenario(case: Case, way: str, act: Act) -> Scenario:
         f"{endpoint_name(case)}, {way}",
         endpoint_name(case),
         act,
-        lambda world: prepare(USER, case),
+        _preparation(case),
         World.settle,
         may_answer=_GONE if case.method == "DELETE" else _FEWER if case.path == "/embeddings/delete" else frozenset(),
     )
+
+
+def _preparation(case: Case) -> Act:
+    """What the case needs: the very same for all that need the same."""
+    needs = (case.names_a_report, case.is_about_embeddings, case.is_about_accounts, case.is_of_an_avatar)
+    if (*needs, case.needs_a_matrix) not in _preparations:
+        _preparations[*needs, case.needs_a_matrix] = lambda world: prepare(USER, case)
+    return _preparations[*needs, case.needs_a_matrix]
+
+
+_preparations: dict[tuple[bool, ...], Act] = {}
 
 
 def endpoint_name(case: Case) -> str:

@@ -10,7 +10,7 @@ from .canonical import canonical
 from .deaths import Death, Fired
 from .engine import Saved
 from .leftovers import UPLOAD, excuse_of_another, gives_up_uploads, unnamed
-from .scenario import Scenario
+from .scenario import Act, Scenario
 from .state import object_text, row_text
 from .world import World
 
@@ -36,6 +36,22 @@ class Run:
     failure: str | None = None
 
 
+class Stages:
+    """Sets scenarios up, each from nothing, and those alike once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._beginning = world.engine.save(), world.clock.moment
+        self._prepared: dict[Act, tuple[Saved, datetime]] = {}
+
+    def set_up(self, scenario: Scenario) -> "Stage":
+        if scenario.prepare not in self._prepared:
+            self._world.bring_back(*self._beginning)
+            scenario.prepare(self._world)
+            self._prepared[scenario.prepare] = self._world.engine.save(), self._world.clock.moment
+        return Stage(self._world, scenario, *self._prepared[scenario.prepare])
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A scenario with everything in its place: where each run begins."""
@@ -44,12 +60,6 @@ class Stage:
     scenario: Scenario
     saved: Saved
     moment: datetime
-
-    @classmethod
-    def set_up(cls, world: World, scenario: Scenario, empty: Saved, moment: datetime) -> "Stage":
-        world.bring_back(empty, moment)
-        scenario.prepare(world)
-        return cls(world, scenario, world.engine.save(), world.clock.moment)
 
     def run(self, *deaths: Death) -> Run:
         """Do what the scenario says, with these deaths, each counted from the one before."""

@@ -14,12 +14,12 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.loaders import create_loader
 
 from handlers import resume, worker
 from shared import process
+from shared.config import Settings
 from shared.database import client as clients
-from shared.database.sdk_data import OneServiceLoader
+from shared.similarity.objects import _forgive_throttles
 from tests.support.api import Answer, Api
 from tests.support.environment import function_environment
 from tests.support.tokens import TokenFactory
@@ -61,20 +61,16 @@ class World:
     calls: Calls = field(init=False)
     answers: list[Seen] = field(default_factory=list)
     asked: deque[dict[str, Any]] = field(default_factory=deque)
-    _process: Process = field(init=False)
 
     def __post_init__(self) -> None:
         self.calls = Calls(self._send)
         self.restart()
 
     def restart(self) -> None:
-        """Another process takes over: nothing is remembered, and every client is new."""
-        self._process = Process(self.calls)
+        """Another process takes over: nothing is remembered. (The SDK's own clients keep nothing but connections, which
+        there are none of here, and take longer to make than a request.)"""
+        Process().begin()
         process.renew()
-
-    def made(self, client: Any) -> Any:
-        """A client that the product has just made."""
-        return self._process.watch(client)
 
     def bring_back(self, saved: Saved, moment: Any) -> None:
         """Begin as it was then, with no deaths planned."""
@@ -162,20 +158,24 @@ def a_world() -> Iterator[World]:
         verifier = tokens.verifier()
         stack.enter_context(patch("shared.auth.get_verifier", lambda: verifier))
         world = World(engine, clock, Api.as_user(USER, tokens, name="Some Body", email="somebody@example.com"))
-        for name, value in _quick_clients(world).items():
+        for name, value in _clients(world).items():
             stack.enter_context(patch(name, value))
         yield world
 
 
-def _quick_clients(world: World) -> dict[str, Any]:
-    """Every client is told to the world; the SDK's data files are read once."""
-    make = clients._made
+def _clients(world: World) -> dict[str, Any]:
+    """One client of each service, whose calls the world makes."""
+    names = ("new_client", "new_s3_client", "new_lambda_client")
+    makers: dict[str, Any] = {f"shared.database.client.{name}": _once(world, getattr(clients, name)) for name in names}
+    return {**makers, "shared.similarity.objects._forgive_throttles": lru_cache(_forgive_throttles)}
 
-    def made(*arguments: Any, **options: Any) -> Any:
-        return world.made(make(*arguments, **options))
 
-    return {
-        "shared.database.client._made": made,
-        "botocore.session.create_loader": lru_cache(create_loader),
-        "shared.database.client.OneServiceLoader": lru_cache(OneServiceLoader),
-    }
+def _once(world: World, make: Callable[[Settings], Any]) -> Callable[[Settings], Any]:
+    made: list[Any] = []
+
+    def client(settings: Settings) -> Any:
+        if not made:
+            made.append(world.calls.take(make(settings)))
+        return made[0]
+
+    return client
