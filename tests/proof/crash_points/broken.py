@@ -32,6 +32,8 @@ class Broken:
     name: str
     scenario: str
     variant: Callable[[], AbstractContextManager[object]]
+    operation: str | None = None
+    """Of which calls a death can show it, where these are few among many; None for any."""
 
 
 @contextmanager
@@ -144,6 +146,11 @@ BROKEN = (
     Broken("a manifest is put before its segments", "snapshot from nothing", _manifest_first),
     Broken("a matrix is done before its rows are there", "matrix", _status_first),
     Broken("an erasure's marker goes before the work is done", "erasure, to its end", _marker_first),
-    Broken("a copy is done before its file is whole", "copy of an account, to its end", _done_first),
+    Broken(
+        "a copy is done before its file is whole",
+        "copy of an account, to its end",
+        _done_first,
+        "CompleteMultipartUpload",
+    ),
     Broken("an upload goes before the profile names its image", "uploads of avatars", _upload_first),
 )

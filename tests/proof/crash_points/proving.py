@@ -24,8 +24,9 @@ _FAULTS = ("before a call", "after a call", "in a thread of a batch", "second de
 _FEW_CALLS = 8
 _PAIRS_OF_MANY = 24
 _QUICK_POINTS = 4
-_QUICK_POINTS_OF_MANY = 3
-_QUICK_PAIRS = 1
+_QUICK_POINTS_OF_MANY = 2
+_QUICK_PAIRS_OF = 3
+"""One of so many scenarios is tried with two deaths in quick mode."""
 
 
 def prove(options: Options) -> Outcome:
@@ -68,7 +69,7 @@ class _Suite:
         trial = _Trial(self._stages.set_up(scenario), self._outcome)
         self._calls += len(trial.expected.calls)
         random = self._options.random("crash-points", scenario.name)
-        for point in self._points(len(trial.expected.calls), random):
+        for point in self._points(len(trial.expected.calls), random, goes_on=scenario.goes_on):
             trial.die(point)
         for first, second in self._pairs(len(trial.expected.calls), random):
             trial.die(first, second)
@@ -80,23 +81,28 @@ class _Suite:
         with broken.variant():
             stage = self._stages.set_up(scenario)
             expected = stage.run()
-            points = _all_points(len(expected.calls))
+            points = [
+                point
+                for point in _all_points(len(expected.calls))
+                if broken.operation in (None, expected.calls[point.call - 1])
+            ]
             self._options.random("crash-points", broken.name).shuffle(points)
             if not any(differences(expected, stage.run(point), scenario) for point in points):
                 self._outcome.violations.append(f"it does not see that {broken.name}, by {scenario.name!r}")
 
-    def _points(self, calls: int, random: Random) -> list[Death]:
+    def _points(self, calls: int, random: Random, *, goes_on: bool) -> list[Death]:
+        """Deaths to try one by one; few of them, in quick mode, where much goes on after each."""
         points = _all_points(calls)
         if not self._options.is_quick:
             return points
-        wanted = _QUICK_POINTS if calls <= _FEW_CALLS else _QUICK_POINTS_OF_MANY
-        return random.sample(points, min(wanted, len(points)))
+        is_short = calls <= _FEW_CALLS and not goes_on
+        return random.sample(points, min(_QUICK_POINTS if is_short else _QUICK_POINTS_OF_MANY, len(points)))
 
     def _pairs(self, calls: int, random: Random) -> list[tuple[Death, Death]]:
         """Two deaths, the second counted from the first: each at every call, where these are few."""
         places = [(first, second) for first in range(1, calls + 1) for second in range(1, calls + 1)]
         if self._options.is_quick:
-            places = random.sample(places, min(_QUICK_PAIRS, len(places)))
+            places = random.sample(places, 1) if places and not random.randrange(_QUICK_PAIRS_OF) else []
         elif calls > _FEW_CALLS:
             places = random.sample(places, min(_PAIRS_OF_MANY, len(places)))
         return [(Death(one, random.choice(MOMENTS)), Death(other, random.choice(MOMENTS))) for one, other in places]

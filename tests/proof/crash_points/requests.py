@@ -10,7 +10,7 @@ from shared.models.fields import now
 from shared.models.user import DBUser
 from shared.similarity.objects import default_objects
 from tests.support.accounts import settle_in
-from tests.support.cases import MODEL, REPORT, build_matrix, embed, insert, prepare
+from tests.support.cases import MODEL, REPORT, build_matrix, embed, insert
 
 from .answers import Seen
 from .scenario import Scenario
@@ -71,8 +71,8 @@ def scenarios_of_requests() -> list[Scenario]:
             with_matrix,
             World.settle,
         ),
-        Scenario("whole account erased", "DELETE /user", _erase, with_account, World.settle),
-        Scenario("whole account copied", "POST /user/export", _export, with_account, World.settle),
+        Scenario("whole account erased", "DELETE /user", _erase, with_account, World.settle, goes_on=True),
+        Scenario("whole account copied", "POST /user/export", _export, with_account, World.settle, goes_on=True),
     ]
 
 
@@ -173,6 +173,5 @@ def with_matrix(world: World) -> None:
 
 def with_account(world: World) -> None:
     """Rows and objects of every kind, and of another who keeps theirs."""
-    settle_in(default_manager(), default_objects(), USER)
+    settle_in(default_manager(), default_objects(), USER, reports=3, products=3)
     settle_in(default_manager(), default_objects(), "another", reports=1, products=1)
-    prepare(USER)

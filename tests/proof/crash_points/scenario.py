@@ -29,5 +29,8 @@ class Scenario:
     next_use: Act | None = None
     """A further use as there will be one, after which nothing of what was left over may be there."""
 
+    goes_on: bool = False
+    """Whether hours go by until it is settled."""
+
     may_answer: frozenset[int] = frozenset()
     """What a request that is repeated may be answered instead, because the first was done (docs/API.md, "Retrying")."""

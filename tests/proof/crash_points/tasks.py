@@ -21,7 +21,6 @@ from .scenario import Act, Scenario
 from .world import USER, World
 
 _OF_MODEL = {"owner": USER, "model_version": MODEL}
-_OTHERS = ("second", "third")
 
 
 def scenarios_of_tasks() -> list[Scenario]:
@@ -34,7 +33,7 @@ def scenarios_of_tasks() -> list[Scenario]:
         _matrix("matrix after another", with_matrix),
         Scenario("erasure, to its end", "task erase", _erase, _with_erasure),
         Scenario("copy of an account, to its end", "task export", _export, _with_export),
-        Scenario("schedule", "handlers.resume", _resume, _with_much_pending, World.settle),
+        Scenario("schedule", "handlers.resume", _resume, _with_much_pending, World.settle, goes_on=True),
         Scenario("uploads of avatars", "handlers.avatar_uploads", _check_uploads, _with_uploads),
     ]
 
@@ -133,13 +132,13 @@ def _export(world: World) -> None:
 
 
 def _with_much_pending(world: World) -> None:
-    """Of three users: two erasures, two exports, one of each that nobody has begun."""
-    for user in _OTHERS:
-        embed(user)
-        ErasureStore.of_user(default_objects(), user).request(user, get_settings().token_life)
-        ExportStore(default_objects(), f"{user} copy").request()
+    """An erasure, two copies, and a marker of one that was never asked for."""
+    embed("leaving")
+    ErasureStore.of_user(default_objects(), "leaving").request("leaving", get_settings().token_life)
+    for user in ("first", "second"):
+        ExportStore(default_objects(), user).request()
     default_objects().put("pending/exports/nobody/00000000-0000-4000-8000-000000000000", b"")
-    world.pass_time(minutes=30)
+    world.pass_time(minutes=90)
 
 
 def _resume(world: World) -> None:
