@@ -11,7 +11,7 @@ from .deaths import Death, Fired
 from .engine import Saved
 from .leftovers import UPLOAD, excuse_of_another, gives_up_uploads, unnamed
 from .scenario import Act, Scenario
-from .state import object_text, row_text
+from .state import erased, object_text, row_text
 from .world import World
 
 _TOLD_CHARACTERS = 700
@@ -23,6 +23,8 @@ class State:
 
     texts: Counter[str]
     left: Counter[str]
+    erased: Counter[str]
+    """What erasures say that they have erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def look(world: World) -> State:
         left[UPLOAD] = len(uploads)
     else:
         texts += [f"an unfinished upload of {key}" for key in uploads]
-    return State(Counter(canonical(texts)), +left)
+    return State(Counter(canonical(texts)), +left, erased(objects))
 
 
 def differences(expected: Run, found: Run, scenario: Scenario) -> list[str]:
@@ -106,7 +108,8 @@ def differences(expected: Run, found: Run, scenario: Scenario) -> list[str]:
 def states(expected: State, found: State) -> list[str]:
     missing, further = expected.texts - found.texts, found.texts - expected.texts
     further = Counter({text: count for text, count in further.items() if excuse_of_another(text) is None})
-    return [f"missing: {_short(text)}" for text in missing] + [f"not to be there: {_short(text)}" for text in further]
+    told = [f"missing: {_short(text)}" for text in missing] + [f"not to be there: {_short(text)}" for text in further]
+    return told + [f"counted twice: {count} {name}" for name, count in (found.erased - expected.erased).items()]
 
 
 def excused(expected: State, found: State) -> Counter[str]:

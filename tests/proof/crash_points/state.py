@@ -9,16 +9,18 @@ import io
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.similarity.manifest import Manifest
 from shared.similarity.segment import Segment
 
-from .engine import MotoEngine, Row
+from .engine import Row
 
 _SEGMENTS = "/segments/"
 _MANIFEST = "/manifest.json"
+_ERASURES = "erasures/"
 _CHECKSUMS = frozenset({"crc32", "sha256", "etags", "upload_id", "size", "compressed", "offset", "bytes"})
 _READ_AT = frozenset({"watermark", "complete_at"})
 """When a snapshot's rows were read: who repeats a build that was published goes on from it, and reads once more. What
@@ -28,8 +30,7 @@ _TRIES = "tries"
 """How often an export was begun anew at its last part: a death there is one more."""
 
 _COUNTS = frozenset({"reports", "embeddings", "objects"})
-"""What an erasure counts is checked by itself (see `tasks`): what a worker deleted just before it died is counted by
-nobody."""
+"""Of an erasure: what a worker deleted just before it died is counted by nobody, and nothing twice (`erased`)."""
 
 
 def row_text(table: str, row: Row) -> str:
@@ -50,8 +51,13 @@ def object_text(key: str, body: bytes, objects: Mapping[str, bytes]) -> str:
     return f"{key} {hashlib.sha256(body).hexdigest()}"
 
 
-def row_texts(engine: MotoEngine) -> list[str]:
-    return [row_text(table, row) for table, row in engine.rows()]
+def erased(objects: Mapping[str, bytes]) -> Counter[str]:
+    """What all erasures together have counted."""
+    counts: Counter[str] = Counter()
+    for key, body in objects.items():
+        if key.startswith(_ERASURES):
+            counts.update({name: count for name, count in json.loads(body).items() if name in _COUNTS})
+    return counts
 
 
 def _value(value: Mapping[str, Any]) -> Any:
@@ -69,7 +75,7 @@ def _erasure(key: str, body: bytes, objects: Mapping[str, bytes]) -> Any:
     return _scrubbed(json.loads(body), _COUNTS)
 
 
-def _matrix(key: str, body: bytes, objects: Mapping[str, bytes]) -> Any:
+def _plain(key: str, body: bytes, objects: Mapping[str, bytes]) -> Any:
     return json.loads(body)
 
 
@@ -120,15 +126,11 @@ def _archive(key: str, body: bytes, objects: Mapping[str, bytes]) -> Any:
     return {"manifest": _scrubbed(manifest, _CHECKSUMS), "are right": are_right, "files": lines}
 
 
-def _lease(key: str, body: bytes, objects: Mapping[str, bytes]) -> Any:
-    return json.loads(body)
-
-
 _KINDS: tuple[tuple[Callable[[str], bool], Callable[[str, bytes, Mapping[str, bytes]], Any]], ...] = (
     (lambda key: key.endswith("/account/status.json"), _status),
-    (lambda key: key.startswith("erasures/"), _erasure),
-    (lambda key: key.endswith("/matrix/status.json"), _matrix),
-    (lambda key: key.endswith("/building.json"), _lease),
+    (lambda key: key.startswith(_ERASURES), _erasure),
+    (lambda key: key.endswith("/matrix/status.json"), _plain),
+    (lambda key: key.endswith("/building.json"), _plain),
     (lambda key: _SEGMENTS in key, _segment),
     (lambda key: key.endswith(_MANIFEST), _snapshot),
     (lambda key: key.startswith("exports/") and key.endswith(".zip"), _archive),
