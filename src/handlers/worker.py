@@ -23,6 +23,16 @@ class OutOfTime(Unavailable):
         super().__init__("It takes longer than the worker may run.")
 
 
+def tasks() -> Mapping[str, Callable[..., object]]:
+    """What it can be asked for, by name."""
+    return {
+        "snapshot": jobs.refresh_snapshot,
+        "matrix": jobs.build_matrix,
+        "erase": erase,
+        "export": export,
+    }
+
+
 def handler(event: Mapping[str, Any], context: Any = None) -> None:
     """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`), `{"task":
     "erase", ...}` or `{"task": "export", ...}` (see `shared.account`).
@@ -31,15 +41,9 @@ def handler(event: Mapping[str, Any], context: Any = None) -> None:
     error: Lambda would begin it anew, and then keep it, with the owner's id, in the queue of failures.
     What concerns an account is gone on with (`handlers.resume`).
     """
-    tasks: Mapping[str, Callable[..., object]] = {
-        "snapshot": jobs.refresh_snapshot,
-        "matrix": jobs.build_matrix,
-        "erase": erase,
-        "export": export,
-    }
     arguments = {name: value for name, value in event.items() if name != "task"}
     try:
-        tasks[event["task"]](default_objects(), **arguments, check=_checking(context))
+        tasks()[event["task"]](default_objects(), **arguments, check=_checking(context))
     except (OutOfTime, ClaimLost, AccountClaimLost, jobs.NoSuchModelVersion) as error:
         log_warning("a task was given up", task=event["task"], exception=type(error).__name__)
 

@@ -25,7 +25,7 @@ Stage = Literal["bury", "fence", "clear", "lift"]
 
 @dataclass(frozen=True, slots=True)
 class ErasureStatus:
-    """One erasure. Times are texts of `models.fields.timestamp`; the counts are at least what was erased.
+    """One erasure. Times are texts of `models.fields.timestamp`; each step is counted once it is done.
 
     `due_at` is when a worker may go on; `fence` is what the user's row says once nothing can be declared any more.
     """

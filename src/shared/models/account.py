@@ -6,7 +6,7 @@ from .fields import ResponseModel
 
 
 class ErasureState(ResponseModel):
-    """How the erasure of the caller's account stands; the counts are at least what was erased."""
+    """How the erasure of the caller's account stands; what a worker erased just before it ended may not be counted."""
 
     state: Literal["absent", "queued", "running", "waiting", "done"]
     requested_at: str | None = None
