@@ -110,6 +110,6 @@ KEY_SETS = Target(
     check,
     _mutate,
     _seeds,
-    runs=700_000,
+    runs=600_000,
     words=(b'"kid"', b"AQAB"),
 )

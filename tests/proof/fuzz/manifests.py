@@ -208,6 +208,6 @@ MANIFESTS = Target(
     check,
     _mutate,
     _seeds,
-    runs=800_000,
+    runs=600_000,
     words=(b'"dead"', b"AwA=", b"000000Z"),
 )

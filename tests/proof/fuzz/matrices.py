@@ -27,7 +27,7 @@ _HEAD = struct.Struct("<HH")
 
 
 def check(data: bytes) -> str:
-    """Whatever the three objects hold, a product has the neighbours that were written, or none that can be told."""
+    """Whatever the three objects hold, a product (one for each input) has the neighbours that were written, or none."""
     status, ids, rows = _split(data)
     objects = Objects()
     folder = "similarity/alice/v1/matrix/"
@@ -38,10 +38,8 @@ def check(data: bytes) -> str:
     }
     store = MatrixStore(objects, "alice", "v1", clock=lambda: _TIME, tables=IdTables())
     is_readable = _check_status(status)
-    answers = {_answer(store, number) for number in range(len(_IDS))}
-    if "read" in answers:
-        return "accepted"
-    return "refused: damaged" if "damaged" in answers else "refused: no matrix" if is_readable else "refused: status"
+    answer = _answer(store, zlib.crc32(data) % len(_IDS))
+    return answer if is_readable else "refused: status"
 
 
 def _check_status(body: bytes) -> bool:
@@ -59,13 +57,13 @@ def _answer(store: MatrixStore, number: int) -> str:
     try:
         row = store.read_row(_IDS[number])
     except NotFound:
-        return "no matrix"
+        return "refused: no matrix"
     except Unavailable:
-        return "damaged"
+        return "refused: damaged"
     assert row is not None, "a product of the matrix is not in it"
     expected = [(_IDS[other], score) for other, score in _SCORES[number]]
     assert [(found.product_id, found.score) for found in row.neighbours] == expected, "these are not the neighbours"
-    return "read"
+    return "accepted"
 
 
 def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -175,7 +173,7 @@ MATRICES = Target(
     check,
     _mutate,
     _seeds,
-    runs=500_000,
+    runs=400_000,
     max_length=3072,
     words=(b'"current"', b'"k"'),
 )

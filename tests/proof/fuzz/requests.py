@@ -157,7 +157,7 @@ REQUESTS = Target(
     check,
     mutate,
     _seeds,
-    runs=1_200_000,
+    runs=900_000,
     max_length=4096,
     words=(b"application/json", b"if-match: ", b"idempotency-key: ", b"?limit=", b"&"),
 )

@@ -57,11 +57,9 @@ def check_values(data: bytes) -> str:
 
 
 def check_claims(data: bytes) -> str:
-    """An input is a header and claims, a line each, under a signature that holds; both uses of tokens read it."""
+    """An input is a header and claims, a line each, under a signature that holds; what says `access` is read so."""
     header, _, claims = data.partition(b"\n")
-    token = _token(header, claims).decode()
-    answers = [_checked([f"Bearer {token}"], use) for use in _USES]
-    return max(answers, key=_OF_BOTH.index)
+    return _checked([f"Bearer {_token(header, claims).decode()}"], "access" if b'"access"' in claims else "id")
 
 
 def _checked(values: list[str], use: Literal["id", "access"]) -> str:
@@ -237,4 +235,4 @@ VALUES = Target(
     max_length=9000,
     words=(b"Bearer ", b"e30", b".", b"=", b"bnVsbA"),
 )
-CLAIMS = Target("claims", _OF_BOTH, check_claims, _mutate_claims, _claims_seeds, runs=1_500_000, max_length=6000)
+CLAIMS = Target("claims", _OF_BOTH, check_claims, _mutate_claims, _claims_seeds, runs=1_300_000, max_length=6000)
