@@ -12,8 +12,6 @@ import atheris
 from ..outcome import Options, Outcome
 from .engine import Ended, Job, Running
 
-os.environ["ALLOWED_ORIGINS"] = "https://app.example.com"
-
 # The product's code alone tells the engine where an input has led, and it alone is slowed down by that.
 with atheris.instrument_imports(include=["shared"]):
     from .broken import BROKEN, Broken
@@ -26,11 +24,14 @@ _BROKEN_RUNS = 60_000
 """Within which each broken reader must have been found."""
 
 _AT_ONCE = 2
-_KEPT = Path(__file__).parents[3] / ".local" / "fuzz"
+_ROOT = Path(__file__).parents[3]
+_KEPT = _ROOT / ".local" / "fuzz"
+_ORIGIN = "https://app.example.com"
 
 
 def fuzz(options: Options) -> Outcome:
     """Runs every target for its share of ten million (a few thousand where the mode is quick), then the broken ones."""
+    os.environ["ALLOWED_ORIGINS"] = _ORIGIN
     outcome = Outcome.of(
         "runs", [f"{name} {kind}" for name in TARGETS for kind in _kinds(name)] + ["broken reader found"]
     )
@@ -113,7 +114,9 @@ def _kept(name: str, file: Path | None) -> str:
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, kept)
     told = f", {data!r}," if len(data) <= 200 else ""
-    return f"the input{told} is in {kept.relative_to(_KEPT.parents[1])}; look: python -m tests.proof.fuzz {name} FILE"
+    file_name = kept.relative_to(_ROOT)
+    again = f"PYTHONPATH=src .venv/bin/python -m tests.proof.fuzz {name} {file_name}"
+    return f"the input{told} is in {file_name}; look: {again}"
 
 
 def _repeated(options: Options) -> str:
