@@ -15,7 +15,7 @@ from .engine import Ended, Job, Running
 # The product's code alone tells the engine where an input has led, and it alone is slowed down by that.
 with atheris.instrument_imports(include=["shared"]):
     from .broken import BROKEN, Broken
-    from .targets import TARGETS, inputs
+    from .targets import KEPT, REACHED, TARGETS, inputs
 
 _QUICK_RUNS = 3_000
 """Of each target, where seconds count."""
@@ -24,8 +24,6 @@ _BROKEN_RUNS = 60_000
 """Within which each broken reader must have been found."""
 
 _AT_ONCE = 2
-_ROOT = Path(__file__).parents[3]
-_KEPT = _ROOT / ".local" / "fuzz"
 _ORIGIN = "https://app.example.com"
 
 
@@ -71,8 +69,8 @@ def _seed(options: Options, name: str) -> int:
 
 
 def _ended(jobs: list[Job]) -> Iterator[tuple[Job, Ended]]:
-    """Each job as it ends, the longest begun first."""
-    waiting = sorted(jobs, key=lambda job: job.runs)
+    """Each job as it ends; the first, which take longest, are begun first."""
+    waiting = jobs[::-1]
     running: dict[int, Running] = {}
     while waiting or running:
         while waiting and len(running) < _AT_ONCE:
@@ -97,6 +95,9 @@ def _tell(outcome: Outcome, job: Job, ended: Ended, options: Options) -> None:
     elif ended.runs != job.runs:
         outcome.violations.append(f"{job.name}: ended after {ended.runs:,} runs of {job.runs:,}")
     outcome.figures[job.name] = _figures(ended)
+    if not options.is_quick:
+        shutil.rmtree(REACHED / job.name, ignore_errors=True)
+        shutil.copytree(job.inputs_folder, REACHED / job.name)
 
 
 def _figures(ended: Ended) -> str:
@@ -110,11 +111,11 @@ def _kept(name: str, file: Path | None) -> str:
     if file is None:
         return "no input is to be blamed"
     data = file.read_bytes()
-    kept = _KEPT / name / hashlib.sha256(data).hexdigest()[:16]
+    kept = KEPT / "found" / name / hashlib.sha256(data).hexdigest()[:16]
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, kept)
     told = f", {data!r}," if len(data) <= 200 else ""
-    file_name = kept.relative_to(_ROOT)
+    file_name = kept.relative_to(KEPT.parents[1])
     again = f"PYTHONPATH=src .venv/bin/python -m tests.proof.fuzz {name} {file_name}"
     return f"the input{told} is in {file_name}; look: {again}"
 

@@ -40,6 +40,11 @@ class Job:
     folder: Path
     prepare: Callable[[], None] = lambda: None
 
+    @property
+    def inputs_folder(self) -> Path:
+        """Where the inputs are, and those join them that reach something new."""
+        return self.folder / "inputs"
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -116,7 +121,7 @@ def _run(job: Job, log: Path, counts: "memoryview[int]") -> NoReturn:
 
 
 def _fuzz(job: Job, counts: "memoryview[int]") -> None:
-    corpus = job.folder / "inputs"
+    corpus = job.inputs_folder
     corpus.mkdir()
     for number, data in enumerate(job.inputs):
         (corpus / f"{number:04}").write_bytes(data)

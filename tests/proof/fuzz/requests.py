@@ -7,6 +7,7 @@ import pkgutil
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,7 +26,7 @@ from shared.models.embedding import StoreEmbeddings
 from .gateway import HttpRequest, Router
 from .json_texts import plain
 from .request_mutation import mutate
-from .target import Target
+from .target import Target, from_file
 
 _ROUTELESS = ("avatar_uploads", "worker", "resume")
 _CALLER = Caller("alice")
@@ -133,9 +134,10 @@ def _check_storable(value: object) -> None:
 
 
 def _seeds() -> list[bytes]:
-    """Requests that are refused; `seeds/request.txt` begins with one for each route that is not."""
+    """A request for each route that is accepted, and some that are not."""
     fields = "&".join(f"a{number}=" for number in range(51))
     return [
+        *from_file(Path(__file__).with_suffix(".txt")),
         b"GET /nowhere 2.0\n\n",
         f"GET /reports?{fields} 2.0\n\n".encode(),
         b"GET /reports?limit=1&limit=2 1.0\n\n",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 Raw = Callable[[bytes, int], bytes]
@@ -34,3 +35,17 @@ class Target:
     max_length: int = 4096
     words: Sequence[bytes] = field(default=())
     """What bytes of such inputs may consist of, for the engine's own mutations."""
+
+
+def to_line(data: bytes) -> str:
+    """Bytes as a line of ASCII in which text can be read."""
+    return data.decode("latin-1").encode("unicode_escape").decode("ascii")
+
+
+def from_line(line: str) -> bytes:
+    return line.encode("ascii").decode("unicode_escape").encode("latin-1")
+
+
+def from_file(file: Path) -> list[bytes]:
+    """Inputs that are kept together, a line each."""
+    return [from_line(line) for line in file.read_text(encoding="ascii").splitlines()]

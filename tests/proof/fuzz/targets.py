@@ -11,9 +11,14 @@ from .manifests import MANIFESTS
 from .matrices import MATRICES
 from .requests import REQUESTS
 from .segments import SEGMENTS
+from .target import from_file
 from .tokens import CLAIMS, VALUES
 
 _FOLDER = Path(__file__).parent
+KEPT = _FOLDER.parents[2] / ".local" / "fuzz"
+REACHED = KEPT / "reached"
+"""Where a whole run leaves the inputs that reached something new, a folder for each target."""
+
 _ALL = (REQUESTS, FILTERS, VALUES, CLAIMS, KEY_SETS, JSON_TEXTS, CURSORS, SEGMENTS, MANIFESTS, MATRICES)
 
 TARGETS = {target.name: target for target in _ALL}
@@ -28,15 +33,5 @@ def found(name: str) -> list[Path]:
 def inputs(name: str) -> tuple[bytes, ...]:
     """All inputs to begin with: those that the target makes, those that reach far, and those that found something."""
     reaching = _FOLDER / "seeds" / f"{name}.txt"
-    lines = reaching.read_text(encoding="ascii").splitlines() if reaching.exists() else []
     kept = [file.read_bytes() for file in found(name)]
-    return tuple(dict.fromkeys([*TARGETS[name].seeds(), *map(from_line, lines), *kept]))
-
-
-def to_line(data: bytes) -> str:
-    """Bytes as a line of ASCII in which text can be read."""
-    return data.decode("latin-1").encode("unicode_escape").decode("ascii")
-
-
-def from_line(line: str) -> bytes:
-    return line.encode("ascii").decode("unicode_escape").encode("latin-1")
+    return tuple(dict.fromkeys([*TARGETS[name].seeds(), *(from_file(reaching) if reaching.exists() else ()), *kept]))

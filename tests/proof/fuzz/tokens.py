@@ -94,13 +94,16 @@ _CLAIMS: dict[str, Any] = {
     "iat": 1_699_999_999,
     "exp": 1_700_003_600,
 }
-_NAMES = (*_CLAIMS, "nbf", "client_id", "cognito:groups", "email", "name", "cognito:username", "username")
+_NAMES = (*_CLAIMS, "nbf", "client_id", "cognito:groups", "email", "name", "cognito:username", "username", "a")
 _VALUES = (
     *map(json.dumps, [*_CLAIMS.values(), "access", ["a"], [1], "k9-admins", "x" * 129, "x" * 255]),
     "1700000030",
     "1700000031",
     "1699999970",
     "1699999970.5",
+    "true",
+    "[" * 31 + "]" * 31,
+    "[" * 32 + "]" * 32,
 )
 _HEADER_NAMES = (*_HEADER, "crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc", "typ")
 _HEADER_VALUES = tuple(map(json.dumps, [*_HEADER.values(), "none", "HS256", "x" * 129, ["b64"], "DEF"]))

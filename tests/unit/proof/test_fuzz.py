@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -11,11 +12,12 @@ from shared.database import cursors
 from shared.events import Request
 from tests.proof.fuzz import json_mutation
 from tests.proof.fuzz.broken import BROKEN, Broken
+from tests.proof.fuzz.distil import distilled, steps
 from tests.proof.fuzz.filter_rules import lets_through
 from tests.proof.fuzz.gateway import FORMS, HttpRequest, Router
 from tests.proof.fuzz.strict_json import base64url, strict_object
-from tests.proof.fuzz.target import Target
-from tests.proof.fuzz.targets import TARGETS, found, from_line, inputs, to_line
+from tests.proof.fuzz.target import Target, from_line, to_line
+from tests.proof.fuzz.targets import TARGETS, found, inputs
 from tests.support.cases import CASES
 
 FOUND = [(name, file) for name in TARGETS for file in found(name)]
@@ -53,6 +55,14 @@ def test_inputs_are_kept_as_lines() -> None:
     octets = bytes(range(256)) + b"\\n\n\\"
     assert "\n" not in to_line(octets)
     assert from_line(to_line(octets)) == octets
+
+
+def test_of_what_was_reached_is_kept_what_leads_another_way() -> None:
+    target = TARGETS["cursor"]
+    assert steps(target.check, b"AA") != steps(target.check, target.seeds()[0])
+    assert distilled(target, list(target.seeds())) == []
+    beginner = replace(target, seeds=lambda: target.seeds()[:1])
+    assert 0 < len(distilled(beginner, list(target.seeds()))) < len(target.seeds())
 
 
 class TestBroken:
