@@ -10,6 +10,7 @@ source "$K9_ROOT/scripts/lib/engines.sh"
 ensure_environment .venv dev.txt
 ensure_environment .venv-store store.txt
 ensure_environment .venv-supply supply.txt
+ensure_environment .venv-fuzz fuzz.txt
 ensure_engines
 
 cd "$K9_ROOT"

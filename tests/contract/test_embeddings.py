@@ -878,7 +878,7 @@ class TestRowsOfAnotherOrigin:
     def test_one_whose_time_is_later_than_now_and_is_no_time_is_told(
         self, embeddings: EmbeddingRepository, alice: str, put: Put
     ) -> None:
-        for written in ("garbage", "2999-01-01", "2999-01-01T00:00:00+02:00"):
+        for written in ("garbage", "2999-01-01", "2999-01-01T00:00:00+02:00", "9999-12-31T23:59:59.999999Z"):
             put("p", updated_at=written)
             for call in (
                 lambda: embeddings.update_product("p", alice, MODEL, {"a": 1}),

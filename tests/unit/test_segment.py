@@ -235,6 +235,7 @@ VECTORS = KEYS
 OFFSETS = VECTORS + 3 * 2 * 4
 DOCUMENTS = OFFSETS + 4 * 8
 LAST_OFFSET = len(DATA) - DOCUMENTS + 1
+LAST_ID_OFFSET = IDS_END - HEAD.size - 7 * 8
 ERRORS: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "no dimension": (put("<I", 12, 0), "begin"),
     "too many dimensions": (put("<I", 12, MAX_DIMENSION + 1), "begin"),
@@ -242,6 +243,10 @@ ERRORS: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "falling id offsets": (put("<qq", HEAD.size + 8, 3, 1), "offsets"),
     "negative id offset": (put("<q", HEAD.size + 8, -1), "offsets"),
     "id offset past the end": (put("<q", HEAD.size + 8, 1 << 40), "offsets"),
+    "id offsets whose differences overflow": (
+        put("<qq", HEAD.size + 8, 1 << 33, LAST_ID_OFFSET + 1 - (1 << 63)),
+        "offsets",
+    ),
     "split character": (put("<q", HEAD.size + 8, 2), "UTF-8"),
     "id that repeats": (put("<B", IDS_END - 1, ord("a")), "repeats"),
     "id not UTF-8": (put("<B", IDS_END - 1, 0xFF), "UTF-8"),
@@ -252,6 +257,10 @@ ERRORS: dict[str, tuple[Callable[[bytearray], None], str]] = {
     "NaN in a vector": (put("<f", VECTORS, float("nan")), "finite"),
     "first document offset": (put("<q", OFFSETS, 1), "offsets"),
     "falling document offsets": (put("<qq", OFFSETS + 8, 30, 20), "offsets"),
+    "document offsets whose differences overflow": (
+        put("<qq", OFFSETS + 8, 1 << 33, LAST_OFFSET + 1 - (1 << 63)),
+        "offsets",
+    ),
     "last document offset": (put("<q", OFFSETS + 24, LAST_OFFSET - 1), "offsets"),
     "shifted document": (put("<q", OFFSETS + 8, 11), "not an object"),
     "short document": (put("<q", OFFSETS + 8, 1), "too short"),

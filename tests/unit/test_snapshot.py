@@ -496,6 +496,13 @@ class TestCorrupt:
             with pytest.raises(CorruptSegment):
                 scene.store.keys(ref.model_copy(update=change))
 
+    def test_a_segment_of_other_rows_than_the_manifest_says(self, scene: Scene) -> None:
+        """Which of its rows are dead is told for so many, so that a search would fail, or find the wrong ones."""
+        scene.put(*names(9))
+        ref = scene.build().segments[0]
+        with pytest.raises(CorruptSegment, match="has not as many rows as the manifest says"):
+            scene.store.segment(ref.model_copy(update={"rows": ref.rows - 1}))
+
     def test_a_product_that_lives_in_two_segments(self, scene: Scene, logged: Logged) -> None:
         scene.put(*names(3))
         first = scene.build()

@@ -32,5 +32,5 @@ def _next_time(user: DBUser) -> str:
         return current
     try:
         return timestamp(parse_timestamp(last) + timedelta(microseconds=1))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Conflict("This profile takes no avatar: its created_at is no time of this service.") from error

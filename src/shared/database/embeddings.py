@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ApiError, Forbidden, OutcomeUnknown
 from ..models import json_text
 from ..models.embedding import DBProductEmbedding, UpdateProduct
-from ..models.fields import now, timestamp
+from ..models.fields import TIMESTAMP, now, timestamp
 from ..models.json_value import JsonObject
 from ..models.user import DBUser
 from ..models.vector import MAX_COMPONENT_TEXT, Vector
@@ -32,7 +32,6 @@ _OWNER = re.compile(r"[A-Za-z0-9][\x21\x22\x24-\x7e]{0,127}")
 """`#` ends the owner in `owner_model`, so that no owner may hold one."""
 
 _EPOCH_YEAR = 1970
-_CANONICAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _MAX_PAGES, _MOST_ROWS = 20, 500
 """Where tombstones lie in the way, a page of the API takes several of the table, of ever more rows up to so many."""
 
@@ -418,7 +417,7 @@ def _normal_time(text: str) -> str:
     """Rows of another origin may write their times otherwise, or have none that can be read."""
     try:
         moment = datetime.fromisoformat(text)
-        normal = text if _CANONICAL_TIME.fullmatch(text) else timestamp(moment)
+        normal = text if TIMESTAMP.fullmatch(text) else timestamp(moment)
     except (ValueError, OverflowError):
         return EPOCH
     return normal if moment.year >= _EPOCH_YEAR else EPOCH

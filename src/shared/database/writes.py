@@ -432,7 +432,7 @@ def _later_than(row: Row, target: Target) -> str:
         return current
     try:
         return timestamp(parse_timestamp(last) + _MICROSECOND)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Conflict(f"This {target.kind} cannot be changed: its updated_at is no time of this service.") from error
 
 

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 MAX_NAME = 200
 MAX_PRODUCT_ID = 256
+TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+"""How `timestamp` writes a moment, to be matched in full."""
+
 _TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CONTROLS = r"\x00-\x1f\x7f"
@@ -81,7 +84,10 @@ def _without_controls(text: str) -> str:
 
 
 def _normal_timestamp(text: str) -> str:
-    return timestamp(datetime.fromisoformat(text))
+    try:
+        return timestamp(datetime.fromisoformat(text))
+    except OverflowError as error:  # which pydantic would not take for a fault of the value
+        raise ValueError("must be within the years 1 to 9999 in UTC") from error
 
 
 def _canonical_timestamp(text: str) -> str:
@@ -125,11 +131,15 @@ def timestamp(moment: datetime) -> str:
     """`moment` in UTC with microseconds, fixed width, so that text order is time order (RFC 3339)."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime(_TIMESTAMP_FORMAT)
+    # Not strftime, which writes the year 1 as `1` on Linux.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:
     """The moment that `timestamp` wrote. Raises ValueError for any other text."""
+    # strptime takes `2026-1-1t0:0:0.5z` too, and digits of other scripts, which sort elsewhere.
+    if not TIMESTAMP.fullmatch(text):
+        raise ValueError("not a moment in UTC with microseconds")
     return datetime.strptime(text, _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
 
 

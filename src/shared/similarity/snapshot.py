@@ -29,6 +29,8 @@ MAX_AGE = timedelta(seconds=TOMBSTONE_SECONDS) - timedelta(days=1)
 
 GRACE = timedelta(hours=1)
 
+_OTHER_ROWS = "has not as many rows as the manifest says"
+
 
 def reread_from(watermark: str) -> str:
     """From which `updated_at` on the table has to be read again, after a read that began at `watermark`."""
@@ -93,7 +95,10 @@ class SnapshotStore:
         body = self._bytes_of(ref, self._objects.get(self._key(ref.name)))
         if len(body) != ref.size or zlib.crc32(body) != ref.crc32:
             raise CorruptSegment("is not what the manifest says of it")
-        return Segment.from_bytes(body)
+        segment = Segment.from_bytes(body)
+        if len(segment) != ref.rows:
+            raise CorruptSegment(_OTHER_ROWS)
+        return segment
 
     def keys(self, ref: SegmentRef) -> Keys:
         """The segment's ids and times, without reading the rest. Raises CorruptSegment as `segment` does."""
@@ -103,7 +108,7 @@ class SnapshotStore:
             raise CorruptSegment("is shorter than its keys") from error
         keys = keys_of(self._bytes_of(ref, stored))
         if len(keys.ids) != ref.rows:
-            raise CorruptSegment("has not as many rows as the manifest says")
+            raise CorruptSegment(_OTHER_ROWS)
         return keys
 
     def add(self, segment: Segment) -> SegmentRef:

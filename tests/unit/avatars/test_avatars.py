@@ -113,8 +113,11 @@ class TestForm:
         assert second.requested_at > (UserRepository.get_user(ALICE).avatar_as_of or "") > later
         assert second.key > first
 
-    def test_a_row_of_another_origin_whose_time_is_none(self, manager: DatabaseManager, alice: Api) -> None:
-        manager.get_users_table().put_item(Item={"user_id": ALICE, "created_at": "yesterday"})
+    @pytest.mark.parametrize("time", ["yesterday", "9999-12-31T23:59:59.999999Z"])
+    def test_a_row_of_another_origin_whose_time_has_none_after_it(
+        self, manager: DatabaseManager, alice: Api, time: str
+    ) -> None:
+        manager.get_users_table().put_item(Item={"user_id": ALICE, "avatar_as_of": time})
         answer = alice.post("/user/avatar", {"content_type": "image/png"})
         assert_problem(answer, 409, "conflict")
 
