@@ -1,0 +1,268 @@
+"""Rules of whatever finds embeddings: searches, scores, exports of reports, the matrix of neighbours."""
+
+import csv
+import io
+import json
+import random
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.api import encoded
+
+from . import brute_force
+from .embeddings import Embeddings
+from .base import step
+from .filters import FILTERS
+from .model import Matrix, Product, Report, Tenant, as_float32
+from .reports import Reports
+from .violation import require
+
+METRICS = ("cosine", "dot", "euclidean")
+_THRESHOLDS = (None, None, -0.3141, 0.1112, 0.4321)
+"""Where no score of the machine's vectors lies."""
+
+
+class Searching(Embeddings, Reports):
+    """Every answer is compared with what comparing everything gives."""
+
+    def found_in(
+        self, owner: Tenant, model: str, reference: brute_force.Vector, body: Mapping[str, Any], skip: str | None
+    ) -> dict[str, float]:
+        """Each product of the model that a search may find, and its score."""
+        means = next(means for wanted, means in FILTERS if wanted == body["filter"])
+        live = {key: state for key, state in owner.live(model).items() if key != skip and means(state.product)}
+        scores = {key: brute_force.score(body["metric"], state.vector, reference) for key, state in live.items()}
+        least = body.get("min_score")
+        return {key: score for key, score in scores.items() if least is None or score >= least}
+
+    def search_body(self, owner: Tenant, model: str, dice: random.Random) -> dict[str, Any]:
+        body: dict[str, Any] = {"model_version": model, "catalogue": self.catalogue(owner), "top_k": dice.randint(1, 9)}
+        body |= {"metric": dice.choice(METRICS), "filter": dice.choice(FILTERS)[0]}
+        least = dice.choice(_THRESHOLDS)
+        return body if least is None else {**body, "min_score": least}
+
+    def is_exact(self, owner: Tenant, model: str, dice: random.Random) -> bool:
+        """Whether a search must see everything: what was stored or deleted a second before it began."""
+        if self.world.lags:
+            return False
+        if dice.random() < 0.7:
+            self.world.clock.pass_time(1.05)
+        return self.world.clock.time() - owner.changed_at.get(model, 0.0) > 1.0
+
+    def require_hits(
+        self, owner: Tenant, model: str, body: Mapping[str, Any], hits: list[Any], scores: Mapping[str, float], exact: bool
+    ) -> None:
+        if exact:
+            what = f"a search of {model} of {owner.name} for {dict(body)}"
+            brute_force.require_best(hits, scores, body["top_k"], what)
+        for hit in hits:
+            state = owner.slot(model, hit["product_id"]).value
+            is_current = state is not None and hit["product"] == state.product
+            require(is_current or not exact, f"a search shows {hit}, which is {state}")
+            require(hit["product"]["marker"].startswith(owner.marker), f"a search of {owner.name} shows {hit}")
+
+    @step
+    def search(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model = self.model(dice)
+        self.settle_models(owner, dice)
+        live = self.settle_products(owner, model, dice)
+        exact = self.is_exact(owner, model, dice)
+        body = self.search_body(owner, model, dice)
+        skip = dice.choice(sorted(live)) if live and dice.random() < 0.5 else None
+        dimension = owner.models.get(model, 3)
+        reference = live[skip].vector if skip else self.vector(dimension, dice)
+        asked = {"product_id": skip} if skip else {"embedding_vector": reference}
+        told = self.world.call(user, "POST", "/embeddings/search", {**body, **asked})
+        if told.has_failed:
+            return
+        require(told.status == (200 if model in owner.models else 422), f"a search is answered {told.status}")
+        if told.status == 200:
+            scores = self.found_in(owner, model, as_float32(reference), body, skip)
+            self.require_hits(owner, model, body, told.json()["hits"], scores, exact)
+
+    @step
+    def search_report(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model = self.model(dice)
+        report_id, slot = self.a_report(user, dice)
+        report = slot.value
+        self.settle_models(owner, dice)
+        live = self.settle_products(owner, model, dice)
+        exact = self.is_exact(owner, model, dice)
+        body = self.search_body(owner, model, dice)
+        told = self.world.call(user, "POST", f"/reports/{report_id}/search", body)
+        if told.has_failed:
+            return
+        named = _reference_id(report)
+        expected = 404 if report is None else 200 if model in owner.models and named in live else 422
+        require(told.status == expected, f"a report's search is answered {told.status}, not {expected}")
+        if expected == 200 and report is not None and named is not None:
+            scores = self.found_in(owner, model, live[named].vector, body, named)
+            hits = told.json()["hits"]
+            self.require_hits(owner, model, body, hits, scores, exact)
+            for hit in hits:
+                require(hit["is_favorite"] == (hit["product_id"] in report.favorites), f"{hit} of {report}")
+
+    @step
+    def score_product(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model, product_id = self.model(dice), self.product_id(dice)
+        report_id, slot = self.a_report(user, dice)
+        report = slot.value
+        self.settle_models(owner, dice)
+        live = self.settle_products(owner, model, dice)
+        metric = dice.choice(METRICS)
+        path = f"/reports/{report_id}/products/{encoded(product_id)}"
+        told = self.world.call(user, "GET", path, query=self.query(owner, model, metric=metric))
+        if told.has_failed:
+            return
+        named = _reference_id(report)
+        if report is None or (named is not None and model in owner.models and product_id not in live):
+            require(told.status == 404, f"a score is answered {told.status}: {told.answer.text}")
+        elif model not in owner.models or named not in live:
+            require(told.status == 422, f"a score is answered {told.status}: {told.answer.text}")
+        else:
+            right = brute_force.score(metric, live[product_id].vector, live[named].vector)
+            require(abs(told.json()["score"] - right) < 1e-9 * max(1, abs(right)), f"{told.json()}, not {right}")
+            require(told.json()["product"] == live[product_id].product, f"{told.json()}, not {live[product_id]}")
+
+    @step
+    def export_report(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model = self.model(dice)
+        report_id, slot = self.a_report(user, dice)
+        report = slot.value
+        self.settle_models(owner, dice)
+        live = self.settle_products(owner, model, dice)
+        file_format = dice.choice(("zip", "zip", "csv")) if dice.random() < 0.95 else dice.choice(("xlsx", "pdf"))
+        query = self.query(owner, model, format=file_format)
+        told = self.world.call(user, "GET", f"/reports/{report_id}/export", query=query)
+        if told.has_failed:
+            return
+        expected = 404 if report is None else 200 if model in owner.models else 422
+        require(told.status == expected, f"an export is answered {told.status}, not {expected}: {told.answer.text}")
+        if expected == 200 and report is not None:
+            _require_file(file_format, told.answer.content, report, live)
+
+    @step
+    def list_models(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        self.settle_models(owner, dice)
+        counts = {model: len(self.settle_products(owner, model, dice)) for model in owner.models}
+        told = self.world.call(user, "GET", "/embeddings/models", query=f"catalogue={self.catalogue(owner)}")
+        if told.has_failed:
+            return
+        shown = {found["model_version"]: found for found in told.json()["models"]}
+        dimensions = {name: found["vector_dimension"] for name, found in shown.items()}
+        require(dimensions == owner.models, f"the model versions are {dimensions}, not {owner.models}")
+        given = {name: found["count"] for name, found in shown.items()}
+        is_right = given == counts or (told.hits and all(given[name] in (None, counts[name]) for name in counts))
+        require(self.world.lags or is_right, f"the model versions count {given}, not {counts}")
+
+    # The matrix of neighbours
+
+    @step
+    def request_matrix(self, dice: random.Random) -> None:
+        user, owner = self.writer(dice)
+        model = self.model(dice)
+        self.settle_models(owner, dice)
+        body = {"model_version": model, "k": dice.choice((2, 2, 3)), "catalogue": self.catalogue(owner)}
+        told = self.world.call(user, "POST", "/embeddings/similarity", body)
+        statuses = (202, 409) if model in owner.models else (422,)
+        require(told.has_failed or told.status in statuses, f"a matrix is answered {told.status}: {told.answer.text}")
+        if dice.random() < 0.6:
+            self.do_tasks("matrix", dice)
+
+    @step
+    def matrix_state(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model = self.model(dice)
+        self.settle_models(owner, dice)
+        told = self.world.call(user, "GET", "/embeddings/similarity", query=self.query(owner, model))
+        require(told.has_failed or told.status == (200 if model in owner.models else 422), f"answered {told.status}")
+
+    def do_tasks(self, kind: str, dice: random.Random) -> None:
+        for task in [task for task in self.world.queue if task["task"] == kind]:
+            self.world.queue.remove(task)
+            (self.build_matrix if kind == "matrix" else self.world.work)(task, dice)
+
+    def build_matrix(self, task: dict[str, Any], dice: random.Random) -> None:
+        """The worker builds one; whether it did is told by its time."""
+        self.world.end_lag()
+        model = task["model_version"]
+        owner = next(owner for owner in self.world.owners if owner.sub == task["owner"])
+        self.settle_models(owner, dice)
+        if model not in owner.models:  # the account was erased since
+            self.world.work(task, dice)
+            return
+        live = self.settle_products(owner, model, dice)
+        before = self.matrix_of(owner, model, dice)
+        self.world.work(task, dice)
+        after = self.matrix_of(owner, model, dice)
+        if after["built_at"] != before["built_at"]:
+            require(after["rows"] == len(live), f"a matrix of {after['rows']} rows is of {len(live)} products")
+            owner.matrices[model] = Matrix(after["k"], {key: state.vector for key, state in live.items()})
+
+    def matrix_of(self, owner: Tenant, model: str, dice: random.Random) -> Any:
+        user = self.reader_of(owner, dice)
+        told = self.world.call(user, "GET", "/embeddings/similarity", query=self.query(owner, model), clean=True)
+        require(told.status == 200, f"the state of a matrix is answered {told.status}: {told.answer.text}")
+        return told.json()
+
+    @step
+    def neighbours(self, dice: random.Random) -> None:
+        user, owner = self.reader(dice)
+        model, product_id = self.model(dice), self.product_id(dice)
+        self.settle_models(owner, dice)
+        live = self.settle_products(owner, model, dice)
+        limit = dice.randint(1, 3)
+        path, query = f"/embeddings/similarity/{encoded(product_id)}", self.query(owner, model, limit=str(limit))
+        told = self.world.call(user, "GET", path, query=query)
+        if told.has_failed:
+            return
+        matrix = owner.matrices.get(model)
+        if model not in owner.models:
+            require(told.status == 422, f"neighbours are answered {told.status}")
+        elif matrix is None or product_id not in matrix.vectors or product_id not in live:
+            require(told.status == 404, f"neighbours are answered {told.status}: {told.answer.text}")
+        else:
+            require(told.status == 200, f"neighbours are answered {told.status}: {told.answer.text}")
+            _require_neighbours(told.json(), matrix, live, limit)
+
+
+def _require_neighbours(shown: Any, matrix: Matrix, live: Mapping[str, Product], limit: int) -> None:
+    """The nearest as the matrix was built, without those that were deleted since."""
+    own = matrix.vectors[shown["product_id"]]
+    others = {key: vector for key, vector in matrix.vectors.items() if key != shown["product_id"]}
+    scores = {key: brute_force.score("cosine", vector, own) for key, vector in others.items()}
+    nearest = sorted(scores.values(), reverse=True)[: min(limit, matrix.k)]
+    found = {row["product_id"]: row for row in shown["neighbors"]}
+    require(set(found) <= set(live), f"neighbours that were deleted: {set(found) - set(live)}")
+    for key, row in found.items():
+        require(abs(row["score"] - scores[key]) < 1e-6, f"a neighbour scores {row}, not {scores[key]}")
+        require(not nearest or row["score"] > nearest[-1] - 1e-6, f"a neighbour is not among the nearest: {row}")
+        require(row["product"] == live[key].product, f"a neighbour is shown as {row}, not {live[key]}")
+    nearer = {key for key, score in scores.items() if nearest and score > nearest[-1] + 1e-6}
+    require(nearer & set(live) <= set(found), f"nearer neighbours are missing: {nearer & set(live) - set(found)}")
+
+
+def _reference_id(report: Report | None) -> str | None:
+    reference = (report.reference if report else None) or {}
+    return reference.get("product_id") or reference.get("id")
+
+
+def _require_file(file_format: str, content: bytes, report: Report, live: Mapping[str, Product]) -> None:
+    """The favourites that the report has, and of each what is stored."""
+    if file_format == "zip":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            document = json.loads(archive.read("report.json"))
+        shown = {row["product_id"]: row["product"] for row in document["favorites"]}
+        stored = {key: live[key].product if key in live else None for key in report.favorites}
+        require(shown == stored, f"an export shows {shown}, not {stored}")
+        require(document["report"]["title"] == report.title, f"an export of {document['report']}, not {report}")
+    if file_format == "csv":
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        ids = sorted(row["product_id"] for row in rows)
+        require(ids == sorted(report.favorites), f"an export has {ids}, not {report.favorites}")
