@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from handlers import avatar_uploads, resume
+from shared.account.account_exports import ExportStore
 from shared.account.places import account_digest, erasure_key, owned_prefixes
 from shared.models.fields import parse_timestamp
 from shared.similarity.objects import default_objects
@@ -262,6 +263,9 @@ class Accounts(Searching, Reports):
             self.world.queue.remove(task)
             went_well = self.world.work(task, dice)
             state = self.world.call(user, "GET", "/user/export", clean=True).json()
+            status = ExportStore(default_objects(), user.sub).status()
+            if status is None or status.id != task["export_id"]:  # it is of one before
+                continue
             is_kept = self.world.clock.time() - user.copy_asked_at < _KEPT_SECONDS
             require(not went_well or state["state"] == "done" or not is_kept, f"an export that went well is {state}")
             if went_well and is_kept:

@@ -4,9 +4,12 @@ import random
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from tests.support.api import encoded
 
 from .engine import Engine
 from .model import MODELS, PRODUCTS, Keyed, Product, Slot, Tenant
@@ -45,7 +48,11 @@ class Base(RuleBasedStateMachine):
         self.keyed: list[Keyed] = []
 
     def teardown(self) -> None:
-        self.world.close()
+        try:
+            if not self.world.has_failed:
+                self.world.finish_example()
+        finally:
+            self.world.close()
 
     def user(self, dice: random.Random) -> Tenant:
         return dice.choice((self.world.alice, self.world.alice, self.world.bob, self.world.bob, self.world.admin))
@@ -125,8 +132,6 @@ class Base(RuleBasedStateMachine):
         return "shared" if owner is self.world.shared else "own"
 
     def query(self, owner: Tenant, model: str, **more: str) -> str:
-        from urllib.parse import urlencode
-
         return urlencode({"model_version": model, "catalogue": self.catalogue(owner), **more})
 
     def reader_of(self, owner: Tenant, dice: random.Random) -> Tenant:
@@ -138,9 +143,11 @@ class Base(RuleBasedStateMachine):
     def model(self, dice: random.Random) -> str:
         return dice.choice((MODELS[0], *MODELS))
 
-    def read_product(self, owner: Tenant, model: str, product_id: str, dice: random.Random) -> Callable[[], Any]:
-        from tests.support.api import encoded
+    def a_model(self, owner: Tenant, dice: random.Random) -> str:
+        """One of the owner's model versions as a rule, or one that they may not have."""
+        return dice.choice(sorted(owner.models)) if owner.models and dice.random() < 0.9 else self.model(dice)
 
+    def read_product(self, owner: Tenant, model: str, product_id: str, dice: random.Random) -> Callable[[], Any]:
         slot = owner.slot(model, product_id)
 
         def read() -> Any:

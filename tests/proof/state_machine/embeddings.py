@@ -224,7 +224,7 @@ class Embeddings(Base):
     def delete_by_filter(self, dice: random.Random) -> None:
         self.world.end_lag()
         user, owner = self.writer(dice)
-        model = self.model(dice)
+        model = self.a_model(owner, dice)
         self.settle_models(owner, dice)
         live = self.settle_products(owner, model, dice)
         wanted, means = dice.choice(FILTERS[1:] if dice.random() < 0.8 else FILTERS)

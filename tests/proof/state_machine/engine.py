@@ -65,7 +65,7 @@ class Engine:
             default_objects().put(fields["key"], body, media_type=fields["Content-Type"])
             return
         answer = send_form(url, fields, body)
-        require(answer.status in (200, 201, 204), "the store refuses a form of ours:", answer.status, answer.body)
+        require(answer.status in (200, 201, 204), "the store refuses a form of ours:", answer)
 
     def fetch(self, url: str) -> bytes:
         """The object that a presigned address leads to."""

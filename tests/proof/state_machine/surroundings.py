@@ -7,11 +7,20 @@ from handlers.documentation.assets import assets
 
 from .attacks import Attacks
 from .base import step
+from .model import MODELS, PRODUCTS
 from .violation import require
 
 
 class Machine(Attacks):
-    """All rules."""
+    """All rules. Everybody has something before the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        dice = random.Random(self.tally.examples)  # noqa: S311 - to be repeated
+        for user, owner in ((self.world.alice,) * 2, (self.world.bob,) * 2, (self.world.admin, self.world.shared)):
+            self.make_report(user, self.report_body(user, dice), None, clean=True)
+            for product_id in PRODUCTS[:4]:
+                self.store(user, owner, MODELS[0], product_id, dice, clean=True)
 
     @step
     def open_routes(self, dice: random.Random) -> None:
@@ -54,8 +63,6 @@ class Machine(Attacks):
         task = waiting[0]
         self.world.queue.remove(task)
         if task["task"] == "matrix":
-            self.build_matrix(task, dice)
-        elif task["task"] == "export":
-            self.world.work(task, dice)
+            self.build_matrix(task, dice, dice)
         else:
             self.world.work(task, dice)

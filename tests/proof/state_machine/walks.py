@@ -111,7 +111,7 @@ class Walks(Embeddings, Reports):
     @step
     def list_embeddings(self, dice: random.Random) -> None:
         user, owner = self.reader(dice)
-        model = self.model(dice)
+        model = self.a_model(owner, dice)
         self.settle_models(owner, dice)
         live = self.settle_products(owner, model, dice)
         with_vectors = dice.random() < 0.5
@@ -146,7 +146,7 @@ class Walks(Embeddings, Reports):
             there = {key: (user.reports[key], state) for key, state in user.live_reports().items()}
             self.open.append(Walk(user, "/reports", {"limit": "2"}, there, may_repeat=False))
         else:
-            model = self.model(dice)
+            model = self.a_model(user, dice)
             self.settle_models(user, dice)
             live = self.settle_products(user, model, dice)
             if model not in user.models:

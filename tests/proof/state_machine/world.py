@@ -53,6 +53,11 @@ class Tally:
 
     rules: Counter[str] = field(default_factory=Counter)
     examples: int = 0
+    wanted: str = ""
+    """A kind of fault that the next steps meet, whatever the dice say; empty for none."""
+
+    found: list[str] = field(default_factory=list)
+    """Violations, each with the steps before it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,8 @@ class World:
         self._plan: Plan | None = None
         self._tokens: dict[str, tuple[float, Api]] = {}
         self._numbers = 0
+        self._is_in_step = False
+        self.has_failed = False
         self._open = ExitStack()
         self._start(example)
 
@@ -142,16 +149,37 @@ class World:
     @contextmanager
     def step(self, name: str, dice: random.Random) -> Iterator[None]:
         """One rule: it may meet a fault, and after some the tables are looked at."""
+        if self._is_in_step:  # a rule that does what another does
+            yield
+            return
         self.tally.steps += 1
         self.tally.rules[name] += 1
         self.log.append(f"{self.tally.steps}: {name}")
         self.clock.pass_time(0.01)
         self._age_lag()
-        self._plan = Plan.drawn(dice)
-        yield
-        self._plan = None
-        if self.tally.steps % _CHECK_EVERY == 0:
-            storage.check_rows(self)
+        self._plan = self._drawn(dice)
+        with self._told():
+            yield
+            if self.tally.steps % _CHECK_EVERY == 0:
+                storage.check_rows(self)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Note what the block raises, with what was done before."""
+        self._is_in_step = True
+        try:
+            yield
+        except Exception as error:
+            self.has_failed = True
+            kind = "" if isinstance(error, Violation) else f"{type(error).__name__}: "
+            self.tally.found.append(f"{self.engine.name}: {kind}{error}"[:3000] + "\n    " + "\n    ".join(self.log))
+            raise
+        finally:
+            self._is_in_step, self._plan = False, None
+            self.faults.between = None
+
+    def _drawn(self, dice: random.Random) -> Plan | None:
+        return Plan(self.tally.wanted) if self.tally.wanted in OF_REQUESTS else Plan.drawn(dice)
 
     def call(
         self,
@@ -255,11 +283,13 @@ class World:
         """Have the worker do a task as Lambda would: perhaps twice, perhaps cut off, anew where it fails. Whether it
         went to its end at the first try."""
         way = dice.choice(("well", "well", "faulty", "twice", "broken off")) if dice else "well"
+        if dice and self.tally.wanted in (BROKEN_OFF, TWICE):
+            way = "twice" if self.tally.wanted == TWICE else "broken off"
         plan = None
         if way == "faulty" and dice:
             plan = Plan(dice.choice(OF_REQUESTS), dice.randrange(12))
         elif way == "broken off" and dice:
-            plan = Plan(BROKEN_OFF, dice.randrange(12))
+            plan = Plan(BROKEN_OFF, dice.randrange(2 if self.tally.wanted else 12))
         self.log.append(f"  the worker: {task} {way} {plan}")
         went_well = self._run_worker(task, plan)
         if way == "twice":
@@ -289,9 +319,10 @@ class World:
 
     def finish_example(self) -> None:
         """At the end of an example, whatever is in tables and bucket must be as the model has it."""
-        self.end_lag()
-        storage.check_rows(self)
-        storage.check_objects(self)
+        with self._told():
+            self.end_lag()
+            storage.check_rows(self)
+            storage.check_objects(self)
 
 
 
