@@ -21,7 +21,7 @@ _LONG = (101, 100)
 _QUICK = (3, 20)
 """Examples for each engine, and steps of each."""
 
-_FOUND_WITHIN = 300
+_FOUND_WITHIN = 600
 """Steps within which a broken variant has to be noticed."""
 
 

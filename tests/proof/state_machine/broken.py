@@ -196,7 +196,7 @@ VARIANTS = (
     Broken(
         "an index is not read again where it overlaps",
         lambda: patch.object(loading, "reread_from", lambda watermark: watermark),
-        ("index_lags", "store_embedding", "search", "search"),
+        ("search_what_lagged",),
     ),
     Broken(
         "everybody may write the shared catalogue",

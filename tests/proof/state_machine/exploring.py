@@ -16,7 +16,7 @@ from .surroundings import Machine
 from .world import Tally
 
 _ROUNDS = 8
-"""In which every rule is run once; what has not happened after so many is a violation."""
+"""Of all rules; what has not happened after so many is a violation."""
 
 _QUICKLY_FOUND = 0.6
 """How often a variant's own rules are chosen."""
@@ -47,16 +47,16 @@ def explore(engine: Engine, tally: Tally, seed: int, examples: int, steps: int) 
 
 
 def complete(engine: Engine, tally: Tally, dice: random.Random) -> None:
-    """Run every rule once, in some order, and again until every route has succeeded and every fault has fired."""
+    """Run all rules in some order, over and over, until every route has succeeded and every fault has fired."""
     machine = machine_of(engine, tally)()
     with suppress(Exception):  # it is in `tally.found`
         try:
             for _ in range(_ROUNDS):
                 for rule in _shuffled(machine, dice):
+                    if not missing(tally):
+                        return
                     tally.wanted = next((kind for kind in KINDS if not tally.faults[kind]), "")
                     rule.function(machine, dice=_dice(dice))
-                if not missing(tally):
-                    break
         finally:
             tally.wanted = ""
             machine.teardown()

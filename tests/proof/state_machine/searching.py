@@ -14,7 +14,7 @@ from . import brute_force
 from .embeddings import Embeddings
 from .base import step
 from .filters import FILTERS
-from .model import Matrix, Product, Report, Tenant, as_float32
+from .model import MODELS, Matrix, Product, Report, Tenant, as_float32
 from .reports import Reports
 from .violation import require
 
@@ -89,6 +89,34 @@ class Searching(Embeddings, Reports):
             require(told.status == 200, f"a change is answered {told.status}: {told.answer.text}")
             slot.set(slot.value.changed(None, **body))
         return report_id, slot.value
+
+    def search_all(self, owner: Tenant, model: str, dice: random.Random, *, exact: bool) -> None:
+        """Everything of a model version, a second after the last look."""
+        self.world.clock.pass_time(1.05)
+        self.settle_products(owner, model, dice)
+        reference = self.vector(owner.models[model], dice)
+        body = {"model_version": model, "catalogue": self.catalogue(owner), "top_k": 20, "metric": "dot", "filter": {}}
+        asked = {**body, "embedding_vector": reference}
+        told = self.world.call(self.reader_of(owner, dice), "POST", "/embeddings/search", asked, clean=True)
+        require(told.status == 200, f"a search is answered {told.status}: {told.answer.text}")
+        scores = self.found_in(owner, model, as_float32(reference), body, None)
+        self.require_hits(owner, model, body, told.json()["hits"], scores, exact)
+
+    @step
+    def search_what_lagged(self, dice: random.Random) -> None:
+        """What an index in memory was read without, as the table's index did not show it yet, is found later on."""
+        user, owner = self.writer(dice)
+        self.world.end_lag()
+        self.settle_models(owner, dice)
+        if not owner.models:
+            self.store(user, owner, MODELS[0], self.product_id(dice), dice, clean=True)
+        model = dice.choice(sorted(owner.models))
+        self.search_all(owner, model, dice, exact=True)
+        self.world.begin_lag()
+        self.store(user, owner, model, self.product_id(dice), dice, clean=True)
+        self.search_all(owner, model, dice, exact=False)
+        self.world.end_lag()
+        self.search_all(owner, model, dice, exact=True)
 
     @step
     def search_report(self, dice: random.Random) -> None:

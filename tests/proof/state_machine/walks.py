@@ -40,7 +40,7 @@ class Walks(Embeddings, Reports):
         first: Any = None
         rows: list[Any] = []
         cursor = {}
-        for _ in range(40):
+        for _ in range(500):
             told = self.world.call(user, "GET", path, query=urlencode({**query, **cursor}))
             if told.has_failed and first is None:
                 return None
