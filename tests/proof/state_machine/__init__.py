@@ -15,9 +15,9 @@ from .broken import QUICK, VARIANTS, Broken
 from .engine import NAMES, Engine, running
 from .exploring import complete, explore, find, missing
 from .faults import KINDS
-from .world import Tally
+from .told import Tally
 
-_LONG = (101, 100)
+_LONG = (50, 200)
 _QUICK = (3, 20)
 """Examples for each engine, and steps of each."""
 
@@ -59,7 +59,9 @@ def _find_broken(engine: Engine, options: Options, outcome: Outcome) -> None:
     """Each must be noticed: a machine that sees nothing shows nothing."""
     variants = [variant for variant in VARIANTS if not options.is_quick or variant.name in QUICK]
     needed = [_steps_needed(engine, variant, options, outcome) for variant in variants]
-    outcome.figures["broken variants noticed"] = f"{sum(map(bool, needed))} of {len(variants)}, after {max(needed)} steps at most"
+    outcome.figures["broken variants noticed"] = (
+        f"{sum(map(bool, needed))} of {len(variants)}, after {max(needed)} steps at most"
+    )
 
 
 def _steps_needed(engine: Engine, variant: Broken, options: Options, outcome: Outcome) -> int:

@@ -7,11 +7,12 @@ from shared.database.cursors import Position, encode_cursor
 from tests.support.api import Api, encoded
 from tests.support.cases import CASES, SIGNED_IN, Case
 
-from .accounts import Accounts
 from .base import MISSING, step
+from .embeddings import Embeddings
 from .model import Tenant
+from .profiles import Profiles, is_uploaded
+from .reports import Reports
 from .violation import require
-from .walks import Walks
 
 _OF_REPORTS = [case for case in SIGNED_IN if case.names_a_report]
 _OF_PRODUCTS = [case for case in SIGNED_IN if "{product_id}" in case.path and not case.names_a_report]
@@ -28,7 +29,7 @@ _OF_CATALOGUES = [
 ]
 
 
-class Attacks(Walks, Accounts):
+class Attacks(Embeddings, Profiles, Reports):
     """Foreign and missing give one answer, and change nothing, which the look at the tables tells."""
 
     @step
@@ -39,7 +40,7 @@ class Attacks(Walks, Accounts):
         for case in dice.sample(_OF_REPORTS, 3):
             foreign = self.sent(user, case, report_id)
             missing = self.sent(user, case, MISSING)
-            require(foreign == missing, f"{case.method} {case.path} tells {foreign} of another's, and {missing} of none")
+            require(foreign == missing, f"{case.method} {case.path} answers {foreign} to another's, {missing} to none")
             require(foreign[0] == 404, f"{case.method} {case.path} answers {foreign} to another's report")
 
     def sent(self, user: Tenant, case: Case, report_id: str) -> tuple[int, str]:
@@ -120,7 +121,7 @@ class Attacks(Walks, Accounts):
         """An address in a profile is text: the picture that it leads to stays its owner's."""
         user = self.user(dice)
         other = self.other(user, dice)
-        if not str(self.settled_profile(other, dice).avatar_url).startswith("http://localhost"):
+        if not is_uploaded(self.settled_profile(other, dice)):
             self.send_good_upload(other, dice)
         shown = self.settled_profile(other, dice)
         state = self.settled_profile(user, dice)

@@ -12,9 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.support.api import encoded
 
 from .engine import Engine
-from .model import MODELS, PRODUCTS, Keyed, Product, Slot, Tenant
+from .model import MODELS, PRODUCTS, Keyed, Product, Slot, Tenant, Versioned
+from .told import Tally, Told
 from .violation import require
-from .world import Tally, Told, World
+from .world import World
 
 M = TypeVar("M", bound="Base")
 T = TypeVar("T")
@@ -79,12 +80,14 @@ class Base(RuleBasedStateMachine):
         named = {} if key is None else {"Idempotency-Key": key}
         return named if versions is None else {**named, "If-Match": ", ".join(f'"{version}"' for version in versions)}
 
-    def versions(self, current: int | None, dice: random.Random) -> list[int] | None:
+    def versions(self, state: Versioned | None, dice: random.Random) -> list[int] | None:
         """What an If-Match names: most often there is none."""
-        at = current or 1
+        at = state.version if state else 1
         return dice.choice((None, None, None, None, [at], [at, at + 7], [at + 1], [max(1, at - 1)]))
 
-    def entered(self, told: Told, slot: Slot[Any], expected: int | Sequence[int], after: Any, keyed: Keyed | None) -> bool:
+    def entered(
+        self, told: Told, slot: Slot[Any], expected: int | Sequence[int], after: Any, keyed: Keyed | None
+    ) -> bool:
         """Enter the outcome of a write of a settled row: it should have been answered so, and left the row so.
         Whether it was made."""
         statuses = [expected] if isinstance(expected, int) else list(expected)
@@ -109,7 +112,13 @@ class Base(RuleBasedStateMachine):
     def repeat(self, keyed: Keyed, *, body: Any = None, clean: bool = True) -> Told:
         content = keyed.body if body is None else body
         return self.world.call(
-            keyed.user, keyed.method, keyed.path, content, query=keyed.query, headers=self.headers(keyed.key), clean=clean
+            keyed.user,
+            keyed.method,
+            keyed.path,
+            content,
+            query=keyed.query,
+            headers=self.headers(keyed.key),
+            clean=clean,
         )
 
     def settle(self, slot: Slot[T], dice: random.Random, read: Callable[[], Any], what: str) -> None:  # type: ignore[type-var]

@@ -1,9 +1,8 @@
 """The product with one piece broken: the machine has to notice each within so many steps."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ from shared import binding
 from shared.account import erasing
 from shared.auth import Caller
 from shared.avatars import removing
-from shared.database import conditions, embeddings, failures, reports, writes
+from shared.database import conditions, embeddings, failures, parallel, reports, writes
 from shared.database.account_rows import AccountRows
 from shared.database.attributes import from_item, to_item
 from shared.database.cursors import Position, decode_cursor, encode_cursor
@@ -148,11 +147,14 @@ def _key_of_everybody() -> Patch:
 
 
 def _failures_taken_for_stored() -> Patch:
-    original = embeddings.run_all
+    original = parallel.run_all
 
     def run_all(calls: Any) -> list[Any]:
         outcomes = original(calls)
-        return [call.args[0] if isinstance(outcome, ApiError) and call.args else outcome for call, outcome in zip(calls, outcomes, strict=True)]
+        return [
+            call.args[0] if isinstance(outcome, ApiError) and call.args else outcome
+            for call, outcome in zip(calls, outcomes, strict=True)
+        ]
 
     return patch.object(embeddings, "run_all", run_all)
 

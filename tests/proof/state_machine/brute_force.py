@@ -1,6 +1,7 @@
 """What a search should find: every product compared, in float64, by the plainest formula there is."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def require_best(found: Sequence[Mapping[str, Any]], scores: Mapping[str, float]
         right = scores[hit["product_id"]]
         is_right = abs(hit["score"] - right) <= _near(right) and abs(hit["score"] - best) <= _near(best)
         require(is_right, f"{what}: {hit['product_id']} scores {hit['score']}, not {right}, with {best} in its place")
-    ties = [(one, other) for one, other in zip(found, found[1:], strict=False) if one["score"] == other["score"]]
+    ties = [(one, other) for one, other in pairwise(found) if one["score"] == other["score"]]
     require(all(one["product_id"] < other["product_id"] for one, other in ties), f"{what}: ties by id: {found}")
 
 

@@ -9,8 +9,8 @@ from tests.support.api import encoded
 from .base import Base, step
 from .filters import FILTERS
 from .model import PRODUCTS, Keyed, Product, Slot, Tenant, as_float32
+from .told import Told
 from .violation import require
-from .world import Told
 
 DIMENSIONS = (3, 4)
 
@@ -51,13 +51,11 @@ class Embeddings(Base):
         slot = self.settle_product(owner, model, product_id, dice)
         state = slot.value
         key = None if clean else self.key(dice)
-        versions = None if clean else self.versions(state and state.version, dice)
+        versions = None if clean else self.versions(state, dice)
         dimension = owner.models.get(model, DIMENSIONS[0]) if clean else self.dimension_for(owner, model, dice)
         item = self.item(owner, model, product_id, dimension, dice)
         body = {**item, "catalogue": self.catalogue(owner)}
-        told = self.world.call(
-            user, "POST", "/embeddings", body, headers=self.headers(key, versions), clean=clean
-        )
+        told = self.world.call(user, "POST", "/embeddings", body, headers=self.headers(key, versions), clean=clean)
         after = _stored(state, item, key)
         expected = self.expected_status(owner, model, dimension, state, versions)
         self.note_declaration(user, owner, model, dimension, told, expected=expected, declares=versions is None)
@@ -197,7 +195,7 @@ class Embeddings(Base):
         user, owner = self.writer(dice)
         model, product_id, slot = self.a_product(owner, dice, user)
         state = slot.value
-        key, versions = self.key(dice), self.versions(state and state.version, dice)
+        key, versions = self.key(dice), self.versions(state, dice)
         body = {"product": self.content(owner, dice)}
         path, query = f"/embeddings/{encoded(product_id)}", self.query(owner, model)
         told = self.world.call(user, "PATCH", path, body, query=query, headers=self.headers(key, versions))
@@ -213,7 +211,7 @@ class Embeddings(Base):
         user, owner = self.writer(dice)
         model, product_id, slot = self.a_product(owner, dice, user)
         state = slot.value
-        versions = self.versions(state and state.version, dice)
+        versions = self.versions(state, dice)
         path, query = f"/embeddings/{encoded(product_id)}", self.query(owner, model)
         told = self.world.call(user, "DELETE", path, query=query, headers=self.headers(None, versions))
         after = state.buried() if state else None

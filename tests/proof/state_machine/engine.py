@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
@@ -47,7 +48,7 @@ class Engine:
                 stack.enter_context(mock_aws())
             stack.enter_context(patch.dict(os.environ, self._environment(f"sm{example}")))
             renew()
-            create_tables(_client("dynamodb", self.endpoint), f"sm{example}")
+            create_tables(_dynamodb(self.endpoint), f"sm{example}")
             objects = default_objects()
             objects.client.create_bucket(Bucket=objects.settings.similarity_bucket)
             yield
@@ -90,5 +91,5 @@ def running(name: str, folder: Path) -> Iterator[Engine]:
 
 
 @lru_cache
-def _client(service: str, endpoint: str | None) -> "boto3.client":  # type: ignore[valid-type]
-    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1")  # type: ignore[call-overload]
+def _dynamodb(endpoint: str | None) -> Any:
+    return boto3.client("dynamodb", endpoint_url=endpoint, region_name="us-east-1")

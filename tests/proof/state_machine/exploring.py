@@ -13,7 +13,7 @@ from tests.support.api import all_endpoints
 from .engine import Engine
 from .faults import KINDS
 from .surroundings import Machine
-from .world import Tally
+from .told import Tally
 
 _ROUNDS = 8
 """Of all rules; what has not happened after so many is a violation."""
@@ -27,7 +27,7 @@ def machine_of(engine: Engine, tally: Tally) -> type[Machine]:
 
 
 def explore(engine: Engine, tally: Tally, seed: int, examples: int, steps: int) -> None:
-    """Let Hypothesis run so many examples of so many steps, or until it finds a violation, which is in `tally.found`."""
+    """Let Hypothesis run so many examples of so many steps, or until it finds a violation (see `tally.found`)."""
     settings = hypothesis.settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -41,7 +41,7 @@ def explore(engine: Engine, tally: Tally, seed: int, examples: int, steps: int) 
     )
     try:
         run_state_machine_as_test(hypothesis.seed(seed)(machine_of(engine, tally)), settings=settings)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - every end but a good one is told
         if not tally.found:
             tally.found.append(f"{engine.name}: the machine broke off: {error!r}")
 
@@ -64,7 +64,9 @@ def complete(engine: Engine, tally: Tally, dice: random.Random) -> None:
 
 def missing(tally: Tally) -> list[str]:
     """What would make a run show less than it says."""
-    routes = [f"{method} {path} never succeeded" for method, path in all_endpoints() if not tally.answered[method, path]]
+    routes = [
+        f"{method} {path} never succeeded" for method, path in all_endpoints() if not tally.answered[method, path]
+    ]
     return [*routes, *(f"the fault {kind!r} never fired" for kind in KINDS if not tally.faults[kind])]
 
 

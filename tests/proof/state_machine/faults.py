@@ -112,7 +112,7 @@ class Injector:
 
 
 def _is_write(request: AWSPreparedRequest) -> bool:
-    target = request.headers.get("X-Amz-Target", "")
+    target: Any = request.headers.get("X-Amz-Target", "")
     text = target.decode() if isinstance(target, bytes) else str(target)
     return text.rpartition(".")[2] in _WRITES if text else request.method in ("PUT", "DELETE")
 

@@ -106,7 +106,7 @@ class Reports(Base):
         """A change of a report that sets these members, whatever they were."""
         report_id, slot = self.a_report(user, dice)
         state = slot.value
-        key, versions = self.key(dice), self.versions(state and state.version, dice)
+        key, versions = self.key(dice), self.versions(state, dice)
         path = f"/reports/{report_id}{place}"
         told = self.world.call(user, method, path, body, headers=self.headers(key, versions))
         keyed = None
@@ -115,7 +115,8 @@ class Reports(Base):
         after = state.changed(key, **members) if state else None
         expected = 404 if state is None else 412 if versions and state.version not in versions else 200
         if self.entered(told, slot, expected, after, keyed):
-            require(told.answer.headers["ETag"] == f'"{after.version}"' if after else False, "the ETag is not the version")
+            etag = told.answer.headers["ETag"]
+            require(after and etag == f'"{after.version}"', f"the ETag is {etag} of {after}")
 
     @step
     def add_favorite(self, dice: random.Random) -> None:
@@ -133,7 +134,7 @@ class Reports(Base):
         if state and state.favorites and method == "DELETE" and dice.random() < 0.7:
             product_id = dice.choice(state.favorites)
         key = self.key(dice) if method == "PUT" else None
-        versions = self.versions(state and state.version, dice)
+        versions = self.versions(state, dice)
         path = f"/reports/{report_id}/favorites/{encoded(product_id)}"
         told = self.world.call(user, method, path, headers=self.headers(key, versions))
         expected, after = _with_favorite(state, product_id, key, adds=method == "PUT")
@@ -166,7 +167,7 @@ class Reports(Base):
         user = self.user(dice)
         report_id, slot = self.a_report(user, dice)
         state = slot.value
-        versions = self.versions(state and state.version, dice)
+        versions = self.versions(state, dice)
         told = self.world.call(user, "DELETE", f"/reports/{report_id}", headers=self.headers(None, versions))
         expected = 412 if state and versions and state.version not in versions else 204
         if state is None and not (told.hits and told.status == 204):  # nothing there after a lost try: it may be done

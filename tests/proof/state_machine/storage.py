@@ -54,7 +54,9 @@ def rows_of(world: World, owner: Tenant) -> list[Any]:
 def _every_row(world: World) -> list[Any]:
     """Sets as sets, since an engine gives their members in any order."""
     rows = [from_item(row) for rows in every_row(world.manager).values() for row in rows]
-    return sorted(rows, key=lambda row: (row["user_id"], row.get("id", ""), row.get("product_id", ""), row.get("owner_model", "")))
+    return sorted(
+        rows, key=lambda row: (row["user_id"], row.get("id", ""), row.get("product_id", ""), row.get("owner_model", ""))
+    )
 
 
 def _by_owner(world: World, items: list[Any]) -> dict[str, list[Any]]:

@@ -5,13 +5,17 @@ import random
 from handlers import resume
 from handlers.documentation.assets import assets
 
+from .accounts import Accounts
 from .attacks import Attacks
 from .base import step
+from .matrices import Matrices
 from .model import MODELS, PRODUCTS
+from .searching import Searching
 from .violation import require
+from .walks import Walks
 
 
-class Machine(Attacks):
+class Machine(Walks, Searching, Matrices, Accounts, Attacks):
     """All rules. Everybody has something before the first."""
 
     def __init__(self) -> None:

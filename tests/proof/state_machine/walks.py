@@ -1,7 +1,6 @@
 """Rules of pages: walks to the end, also with writes in between."""
 
 import random
-
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -10,8 +9,8 @@ from .base import step
 from .embeddings import Embeddings
 from .model import Product, Report, Slot, Tenant
 from .reports import Reports
+from .told import Told
 from .violation import require
-from .world import Told
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Walks(Embeddings, Reports):
         """Every page's rows, and the first answer; None where the first request failed."""
         first: Any = None
         rows: list[Any] = []
-        cursor = {}
+        cursor: dict[str, str] = {}
         for _ in range(500):
             told = self.world.call(user, "GET", path, query=urlencode({**query, **cursor}))
             if told.has_failed and first is None:
@@ -68,7 +67,9 @@ class Walks(Embeddings, Reports):
         ids = [row["id"] for row in rows]
         require(len(set(ids)) == len(ids), f"a report is on two pages: {ids}")
         order = [(row["created_at"], row["id"]) for row in rows]
-        require([time for time, _ in order] == sorted((time for time, _ in order), reverse=True), f"not in order: {order}")
+        require(
+            [time for time, _ in order] == sorted((time for time, _ in order), reverse=True), f"not in order: {order}"
+        )
         if self.world.lags:
             return
         for row in rows:
@@ -176,7 +177,9 @@ class Walks(Embeddings, Reports):
         self.note_page(walk, told)
         if walk.cursor is None:
             self.open.remove(walk)
-            missed = [key for key, (slot, state) in walk.there.items() if _is_as_it_was(slot, state) and key not in walk.seen]
+            missed = [
+                key for key, (slot, state) in walk.there.items() if _is_as_it_was(slot, state) and key not in walk.seen
+            ]
             require(walk.has_lagged or not missed, f"a walk of {walk.path} missed {missed}: it saw {walk.seen}")
 
     def note_page(self, walk: Walk, told: Told) -> None:
@@ -190,5 +193,3 @@ class Walks(Embeddings, Reports):
 
 def _is_as_it_was(slot: Slot[Any], state: Any) -> bool:
     return slot.is_settled and slot.states[0] == state
-
-

@@ -1,13 +1,10 @@
 """One example's world: an engine, three users, a clock, faults, the worker's queue, and what the model says."""
 
-import io
 import json
 import random
-import zipfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
@@ -28,68 +25,18 @@ from .clock import Clock, followed
 from .engine import Engine
 from .faults import BROKEN_OFF, OF_REQUESTS, RESTART, TWICE, Injector, Killed, LaggingIndex, Plan
 from .model import Tenant
+from .told import Tally, Told, readable
 from .violation import Violation, require
 
 _TOKEN_SECONDS = 3000.0
 _LAG_STEPS, _LAG_SECONDS = 8, 4.0
 """Well below what the product allows an index to lag (`shared.similarity.snapshot.OVERLAP`)."""
 
-_CHECK_EVERY = 20
+_CHECK_EVERY = 30
 _SNAPSHOT_ROWS = 12
 """In place of 500, so that an example of a few products has snapshots as well."""
 
 _LOGGED = 40
-
-
-@dataclass
-class Tally:
-    """What was done over all examples of a run."""
-
-    steps: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
-    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Of these, those that succeeded."""
-
-    rules: Counter[str] = field(default_factory=Counter)
-    examples: int = 0
-    wanted: str = ""
-    """A kind of fault that the next steps meet, whatever the dice say; empty for none."""
-
-    found: list[str] = field(default_factory=list)
-    """Violations, each with the steps before it."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """An answer, and how many tries of AWS calls a fault met on its way."""
-
-    answer: Answer
-    hits: int
-
-    @property
-    def status(self) -> int:
-        return self.answer.status
-
-    def json(self) -> Any:
-        return self.answer.json()
-
-    @property
-    def problem(self) -> str:
-        return str(self.json()["type"]).rpartition(":")[2] if self.status >= 400 else ""
-
-    @property
-    def is_refused(self) -> bool:
-        """It failed, and nothing was changed."""
-        return self.status == 429 or self.problem == "unavailable"
-
-    @property
-    def is_unknown(self) -> bool:
-        return self.problem == "outcome-unknown"
-
-    @property
-    def has_failed(self) -> bool:
-        return self.is_refused or self.is_unknown
 
 
 class World:
@@ -214,7 +161,7 @@ class World:
         endpoint, _ = find_endpoint(method, path)
         self.tally.asked[endpoint.method, endpoint.path] += 1
         self.tally.answered[endpoint.method, endpoint.path] += answer.status < 400
-        self.require_own(user, _readable(answer), f"the answer of {method} {path}")
+        self.require_own(user, readable(answer), f"the answer of {method} {path}")
 
     def require_own(self, user: Tenant, text: str, where: str) -> None:
         """Nothing in the text is another user's; what is in the shared catalogue may be."""
@@ -303,8 +250,9 @@ class World:
         try:
             worker.handler(dict(task))
         except Killed:
+            self.faults.disarm()
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001 - what ends the worker is Lambda's to repeat
             require(self.faults.disarm(), "the worker fails without a fault:", task)
             return False
         return self.faults.disarm() == 0
@@ -323,14 +271,3 @@ class World:
             self.end_lag()
             storage.check_rows(self)
             storage.check_objects(self)
-
-
-
-def _readable(answer: Answer) -> str:
-    """All that the client gets, archives opened."""
-    content = answer.content
-    texts = [str(answer.headers), answer.text]
-    if content[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            texts += [archive.read(name).decode("utf-8", "backslashreplace") for name in archive.namelist()]
-    return "\n".join(texts)
