@@ -19,7 +19,7 @@ from .told import Tally
 
 _LONG = {"moto": (26, 200), "ministack": (76, 200)}
 _QUICK = {"moto": (3, 20), "ministack": (3, 20)}
-"""Examples on each engine, and steps of each. moto takes twice the time for one, and has the broken variants besides."""
+"""Examples on each engine, and steps of each. A step takes moto twice the time, and it has the broken variants too."""
 
 _FOUND_WITHIN = 600
 """Steps within which a broken variant has to be noticed."""
@@ -46,7 +46,7 @@ def _run(name: str, options: Options, outcome: Outcome) -> None:
         if engine.is_in_process:
             _find_broken(engine, options, outcome)
     outcome.cases += tally.steps
-    outcome.faults += tally.faults
+    outcome.faults.update(tally.faults)
     repeated = f"(seed {options.seed}{', quick' if options.is_quick else ''})"
     outcome.violations += [f"{found} {repeated}" for found in tally.found[:1]]
     if not tally.found:

@@ -167,6 +167,8 @@ class Accounts(Embeddings, Reports):
 
     def begin_anew(self, user: Tenant) -> None:
         user.bury()
+        for slot in user.products.values():
+            slot.set(None)
         user.products.clear()
         user.erasure = "done"
         user.forms.clear()

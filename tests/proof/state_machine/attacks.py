@@ -74,6 +74,7 @@ class Attacks(Embeddings, Profiles, Reports):
         for _ in range(2):
             self.make_report(other, self.report_body(other, dice), None, clean=True)
         page = self.world.call(other, "GET", "/reports", query="limit=1", clean=True).json()
+        self.use_anothers_place(user, other, dice)
         cursor = page["next_cursor"]
         if cursor is None:  # the index lags
             return
@@ -81,6 +82,23 @@ class Attacks(Embeddings, Profiles, Reports):
         ids = [row["id"] for row in told.json()["reports"]] if told.status == 200 else []
         known = {*user.reports, *(row for row in ids if user.lost_creates)}
         require(told.status == 200 and set(ids) <= known, f"another's cursor leads to {told.answer.text}")
+
+    def use_anothers_place(self, user: Tenant, other: Tenant, dice: random.Random) -> None:
+        """The same of embeddings, in their list and in a deletion that goes on from there."""
+        model = self.a_model(other, dice)
+        self.settle_models(user, dice)
+        live = self.settle_products(user, model, dice)
+        first = self.world.call(other, "GET", "/embeddings", query=self.query(other, model, limit="1"), clean=True)
+        cursor = first.json().get("next_cursor")
+        if cursor is None or model not in user.models:
+            return
+        query = self.query(user, model, limit="20", cursor=cursor)
+        told = self.world.call(user, "GET", "/embeddings", query=query, clean=True)
+        ids = {row["product_id"] for row in told.json()["embeddings"]}
+        require(told.status == 200 and ids <= set(live), f"another's cursor leads to {told.answer.text}")
+        body = {"model_version": model, "filter": {}, "dry_run": True, "continuation": cursor}
+        told = self.world.call(user, "POST", "/embeddings/delete", body, clean=True)
+        require(told.status == 200 and told.json()["matched"] <= len(live), f"it deletes: {told.answer.text}")
 
     @step
     def forge_a_cursor(self, dice: random.Random) -> None:

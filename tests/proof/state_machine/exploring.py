@@ -48,8 +48,8 @@ def explore(engine: Engine, tally: Tally, seed: int, examples: int, steps: int) 
 
 def complete(engine: Engine, tally: Tally, dice: random.Random) -> None:
     """Run all rules in some order, over and over, until every route has succeeded and every fault has fired."""
-    machine = machine_of(engine, tally)()
     with suppress(Exception):  # it is in `tally.found`
+        machine = machine_of(engine, tally)()
         try:
             for _ in range(_ROUNDS):
                 for rule in _shuffled(machine, dice):
@@ -72,11 +72,10 @@ def missing(tally: Tally) -> list[str]:
 
 def find(engine: Engine, tally: Tally, dice: random.Random, often: Sequence[str], steps: int) -> str | None:
     """What is found within so many steps, in which these rules come often; None where nothing is."""
-    machine = machine_of(engine, tally)()
-    rules = _shuffled(machine, dice)
-    by_name = {rule.function.__name__: rule for rule in rules}
-    own = [by_name[name] for name in often]
     with suppress(Exception):
+        machine = machine_of(engine, tally)()
+        rules = _shuffled(machine, dice)
+        own = [rule for name in often for rule in rules if rule.function.__name__ == name]
         try:
             for _ in range(steps):
                 chosen = own if dice.random() < _QUICKLY_FOUND else rules

@@ -213,7 +213,9 @@ class Tenant:
         return {report_id: state for report_id, state in found.items() if state}
 
     def bury(self) -> None:
-        """What the first pass of an erasure leaves."""
+        """What the first pass of an erasure leaves. Who has a slot yet, as a walk, learns of it."""
+        for report in self.reports.values():
+            report.set(None)
         self.reports.clear()
         self.lost_creates.clear()
         for slot in self.products.values():

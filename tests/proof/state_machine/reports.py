@@ -1,6 +1,7 @@
 """Rules of reports and their favourites."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from shared.models.report import MAX_FAVORITES
@@ -211,7 +212,10 @@ class Reports(Base):
             return
         require(told.status in (200, 201), f"a repeat is answered {told.status}: {told.answer.text}")
         if not is_known:
-            keyed.slot.set(keyed.after(state))
+            after = keyed.after(state)
+            if state is None and isinstance(after, Report):  # made anew, on the day that it is now
+                after = replace(after, date=keyed.body.get("date", told.json()["date"]))
+            keyed.slot.set(after)
 
     @step
     def the_same_key_of_two_users(self, dice: random.Random) -> None:

@@ -20,7 +20,15 @@ class Machine(Walks, Searching, Matrices, Accounts, Attacks):
 
     def __init__(self) -> None:
         super().__init__()
-        dice = random.Random(self.tally.examples)  # noqa: S311 - to be repeated
+        dice = random.Random(self.tally.examples)  # noqa: S311 - to be repeated, not to be secret
+        try:
+            with self.world.step("settle_in", dice):
+                self.settle_in(dice)
+        except BaseException:
+            self.world.close()  # nobody tears down what was never made
+            raise
+
+    def settle_in(self, dice: random.Random) -> None:
         for user, owner in ((self.world.alice,) * 2, (self.world.bob,) * 2, (self.world.admin, self.world.shared)):
             self.make_report(user, self.report_body(user, dice), None, clean=True)
             for product_id in PRODUCTS[:4]:
