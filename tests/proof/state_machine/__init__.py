@@ -18,7 +18,7 @@ from .faults import KINDS
 from .told import Tally
 
 _LONG = {"moto": (26, 200), "ministack": (76, 200)}
-_QUICK = {"moto": (3, 20), "ministack": (3, 20)}
+_QUICK = {"moto": (3, 15), "ministack": (3, 15)}
 """Examples on each engine, and steps of each. A step takes moto twice the time, and it has the broken variants too."""
 
 _FOUND_WITHIN = 600

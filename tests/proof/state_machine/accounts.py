@@ -99,7 +99,7 @@ class Accounts(Embeddings, Reports):
 
     @step
     def begin_erasure(self, dice: random.Random) -> None:
-        if dice.random() < 0.3:
+        if self.is_now(0.3, dice):
             self.erase(self.user(dice), dice)
         else:
             self.erasure_state(dice=dice)

@@ -58,6 +58,10 @@ class Base(RuleBasedStateMachine):
     def user(self, dice: random.Random) -> Tenant:
         return dice.choice((self.world.alice, self.world.alice, self.world.bob, self.world.bob, self.world.admin))
 
+    def is_now(self, chance: float, dice: random.Random) -> bool:
+        """Whether what a rule does now and then is done: always while a run is completed."""
+        return self.tally.is_completing or dice.random() < chance
+
     def other(self, user: Tenant, dice: random.Random) -> Tenant:
         return dice.choice([other for other in self.world.users if other is not user])
 

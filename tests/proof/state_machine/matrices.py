@@ -76,7 +76,7 @@ class Matrices(Embeddings):
         user, owner = self.reader(dice)
         model, product_id = self.a_model(owner, dice), self.product_id(dice)
         self.settle_models(owner, dice)
-        if not owner.matrices.get(model) and model in owner.models and dice.random() < 0.7:
+        if not owner.matrices.get(model) and model in owner.models and self.is_now(0.7, dice):
             self.have_a_matrix(owner, model, dice)
         live = self.settle_products(owner, model, dice)
         product_id = dice.choice(sorted(live)) if live and dice.random() < 0.8 else product_id

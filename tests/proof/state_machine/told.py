@@ -24,6 +24,8 @@ class Tally:
     wanted: str = ""
     """A kind of fault that the next steps meet, whatever the dice say; empty for none."""
 
+    is_completing: bool = False
+
     found: list[str] = field(default_factory=list)
     """Violations, each with the steps before it."""
 
