@@ -14,6 +14,7 @@ if [[ " $* " != *" --check "* && " $* " != *" --help "* ]]; then
   ensure_environment .venv-deploy deploy.txt recent-pip
   ensure_environment .venv-schemathesis schemathesis.txt
   ensure_environment .venv-bench bench.txt
+  ensure_environment .venv-fuzz fuzz.txt
   ensure_environment .tools/checkov checkov.txt
   ensure_environment .tools/uv uv.txt
 fi

@@ -30,6 +30,7 @@ ENVIRONMENTS = (
     ".venv-schemathesis",
     ".venv-bench",
     ".venv-supply",
+    ".venv-fuzz",
     ".tools/checkov",
     ".tools/uv",
 )

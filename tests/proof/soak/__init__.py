@@ -123,7 +123,7 @@ def _judge(watch: Watch, options: Options, outcome: Outcome) -> None:
 
 @contextmanager
 def _running(folder: Path) -> Iterator[Dev]:
-    dev = start_dev(folder)
+    dev = start_dev(folder, script=True)
     try:
         yield dev
     finally:
