@@ -26,6 +26,11 @@ _KEPT_SECONDS = 24 * 3600 - 60
 class Accounts(Embeddings, Reports):
     """What concerns all that a user has."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_behind: set[str] = set()
+        """Copies that a worker has broken off."""
+
     # Copies
 
     @step
@@ -54,7 +59,9 @@ class Accounts(Embeddings, Reports):
         mine = [task for task in self.world.queue if task["task"] == "export" and task["owner"] == user.sub]
         for task in mine:
             self.world.queue.remove(task)
-            went_well = self.world.work(task, dice)
+            went_well = self.world.work(task, dice) and task["export_id"] not in self.left_behind
+            if not went_well:  # whoever was at it has it for another quarter of an hour
+                self.left_behind.add(task["export_id"])
             state = self.world.call(user, "GET", "/user/export", clean=True).json()
             status = ExportStore(default_objects(), user.sub).status()
             if status is None or status.id != task["export_id"]:  # it is of one before
