@@ -26,6 +26,11 @@ _KEPT_SECONDS = 24 * 3600 - 60
 class Accounts(Embeddings, Reports):
     """What concerns all that a user has."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_behind: set[str] = set()
+        """Copies that a worker has broken off."""
+
     # Copies
 
     @step
@@ -54,7 +59,7 @@ class Accounts(Embeddings, Reports):
         mine = [task for task in self.world.queue if task["task"] == "export" and task["owner"] == user.sub]
         for task in mine:
             self.world.queue.remove(task)
-            went_well = self.world.work(task, dice)
+            went_well = self.make_copy(task, dice)
             state = self.world.call(user, "GET", "/user/export", clean=True).json()
             status = ExportStore(default_objects(), user.sub).status()
             if status is None or status.id != task["export_id"]:  # it is of one before
@@ -63,6 +68,13 @@ class Accounts(Embeddings, Reports):
             require(not went_well or state["state"] == "done" or not is_kept, f"an export that went well is {state}")
             if went_well and is_kept:
                 self.require_whole_copy(user, state["url"])
+
+    def make_copy(self, task: dict[str, Any], dice: random.Random) -> bool:
+        """The worker makes one; whether it did from beginning to end. Whoever broke it off has it for a while."""
+        went_well = self.world.work(task, dice) and task["export_id"] not in self.left_behind
+        if not went_well:
+            self.left_behind.add(task["export_id"])
+        return went_well
 
     def settle_account(self, user: Tenant, dice: random.Random) -> None:
         self.settle_models(user, dice)

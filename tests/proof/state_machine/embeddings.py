@@ -8,7 +8,7 @@ from tests.support.api import encoded
 
 from .base import Base, step
 from .filters import FILTERS
-from .model import PRODUCTS, Keyed, Product, Slot, Tenant, as_float32
+from .model import MODELS, PRODUCTS, Keyed, Product, Slot, Tenant, as_float32
 from .told import Told
 from .violation import require
 
@@ -162,13 +162,26 @@ class Embeddings(Base):
                 owner.models_in_doubt.add((model, dimension))
         self.note_change(owner, model)
 
+    def a_model(self, owner: Tenant, dice: random.Random) -> str:
+        """One of the owner's model versions as a rule, often with something in it; or one that they may not have."""
+        if not self.is_now(0.9, dice):
+            return self.model(dice)
+        if not owner.models and not self.is_now(0.5, dice):
+            return self.model(dice)
+        self.settle_models(owner, dice)
+        model = dice.choice(sorted(owner.models) or MODELS[:1])
+        if not self.settle_products(owner, model, dice) and self.is_now(0.5, dice):
+            for product_id in dice.sample(PRODUCTS, 3):
+                self.store(self.owner_writer(owner), owner, model, product_id, dice, clean=True)
+        return model
+
     def a_product(self, owner: Tenant, dice: random.Random, writer: Tenant) -> tuple[str, str, Slot[Product]]:
         """One that is there, as a rule, settled."""
-        known = [key for key, slot in owner.products.items() if slot.states != [None]]
+        known = [key for key, slot in owner.products.items() if any(state and state.is_live for state in slot.states)]
         if not known:
-            self.store(writer, owner, self.model(dice), self.product_id(dice), dice, clean=True)
-            known = list(owner.products)
-        model, product_id = dice.choice(known) if dice.random() < 0.9 else (self.model(dice), self.product_id(dice))
+            known = [(self.model(dice), self.product_id(dice))]
+            self.store(writer, owner, *known[0], dice, clean=True)
+        model, product_id = dice.choice(known) if self.is_now(0.9, dice) else (self.model(dice), self.product_id(dice))
         return model, product_id, self.settle_product(owner, model, product_id, dice)
 
     def owner_writer(self, owner: Tenant) -> Tenant:

@@ -1,8 +1,8 @@
 """Running the machine: by Hypothesis, and rule by rule where something is still missing or is to be found soon."""
 
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -43,9 +43,16 @@ def explore(engine: Engine, tally: Tally, seed: int, examples: int, steps: int) 
         verbosity=Verbosity.quiet,
         suppress_health_check=list(HealthCheck),
     )
-    try:
+    with _noted(engine, tally):
         run_state_machine_as_test(hypothesis.seed(seed)(machine_of(engine, tally)), settings=settings)
-    except Exception as error:  # noqa: BLE001 - every end but a good one is told
+
+
+@contextmanager
+def _noted(engine: Engine, tally: Tally) -> Iterator[None]:
+    """Every end of the block but a good one is a violation; a step has told its own."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - told
         if not tally.found:
             tally.found.append(f"{engine.name}: the machine broke off: {error!r}")
 
@@ -54,7 +61,7 @@ def complete(engine: Engine, tally: Tally, dice: random.Random) -> None:
     """Run all rules, those first that never ran, again and again, until every route has succeeded and every fault has
     fired."""
     tally.is_completing = True
-    with suppress(Exception):  # it is in `tally.found`
+    with _noted(engine, tally):
         machine = machine_of(engine, tally)()
         try:
             rules = _shuffled(machine, dice)
@@ -89,7 +96,7 @@ def missing(tally: Tally) -> list[str]:
 
 def find(engine: Engine, tally: Tally, dice: random.Random, often: Sequence[str], steps: int) -> str | None:
     """What is found within so many steps, in which these rules come often; None where nothing is."""
-    with suppress(Exception):
+    with _noted(engine, tally):
         machine = machine_of(engine, tally)()
         rules = _shuffled(machine, dice)
         own = [rule for name in often for rule in rules if rule.function.__name__ == name]

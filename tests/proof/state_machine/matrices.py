@@ -79,7 +79,7 @@ class Matrices(Embeddings):
         if not owner.matrices.get(model) and model in owner.models and self.is_now(0.7, dice):
             self.have_a_matrix(owner, model, dice)
         live = self.settle_products(owner, model, dice)
-        product_id = dice.choice(sorted(live)) if live and dice.random() < 0.8 else product_id
+        product_id = dice.choice(sorted(live)) if live and self.is_now(0.8, dice) else product_id
         limit = dice.randint(1, 3)
         path, query = f"/embeddings/similarity/{encoded(product_id)}", self.query(owner, model, limit=str(limit))
         told = self.world.call(user, "GET", path, query=query)

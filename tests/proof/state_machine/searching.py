@@ -89,7 +89,7 @@ class Searching(Embeddings, Reports):
     def report_about(self, user: Tenant, live: Mapping[str, Product], dice: random.Random) -> tuple[str, Report | None]:
         """A report of the user's; often one about a product that there is."""
         report_id, slot = self.a_report(user, dice)
-        if live and slot.value is not None and dice.random() < 0.6:
+        if live and slot.value is not None and self.is_now(0.6, dice):
             body = {"reference": {"product_id": dice.choice(sorted(live)), "note": user.marker}}
             told = self.world.call(user, "PATCH", f"/reports/{report_id}", body, clean=True)
             require(told.status == 200, f"a change is answered {told.status}: {told.answer.text}")
@@ -152,7 +152,7 @@ class Searching(Embeddings, Reports):
         model = self.a_model(owner, dice)
         self.settle_models(owner, dice)
         live = self.settle_products(owner, model, dice)
-        product_id = dice.choice(sorted(live)) if live and dice.random() < 0.8 else self.product_id(dice)
+        product_id = dice.choice(sorted(live)) if live and self.is_now(0.8, dice) else self.product_id(dice)
         report_id, report = self.report_about(user, live, dice)
         metric = dice.choice(METRICS)
         path = f"/reports/{report_id}/products/{encoded(product_id)}"

@@ -76,5 +76,7 @@ class Machine(Walks, Searching, Matrices, Accounts, Attacks):
         self.world.queue.remove(task)
         if task["task"] == "matrix":
             self.build_matrix(task, dice, dice)
+        elif task["task"] == "export":
+            self.make_copy(task, dice)
         else:
             self.world.work(task, dice)

@@ -125,7 +125,9 @@ class World:
             self.faults.between = None
 
     def _drawn(self, dice: random.Random) -> Plan | None:
-        return Plan(self.tally.wanted) if self.tally.wanted in OF_REQUESTS else Plan.drawn(dice)
+        if self.tally.is_completing:
+            return Plan(self.tally.wanted) if self.tally.wanted in OF_REQUESTS else None
+        return Plan.drawn(dice)
 
     def call(
         self,
