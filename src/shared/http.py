@@ -93,6 +93,7 @@ class Endpoint:
         self._binder = Binder(function, method, path)
         self.honours = tuple(honours) if "terms" in self.types else ()
         self.route_class = _route_class(method, limited_as, is_open=is_open)
+        self.may_grow = grows is not None
         self._grows = grows
         self.__doc__ = function.__doc__
 
