@@ -15,7 +15,15 @@ from pydantic import BaseModel
 from .auth import Caller, authenticate
 from .binding import Binder
 from .config import ConfigurationError, RouteClass, get_settings, get_tenant_limits
-from .errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, TooManyRequests, Unauthenticated, render_problem
+from .errors import (
+    PROBLEM_CONTENT_TYPE,
+    ApiError,
+    InternalError,
+    LimitExceeded,
+    TooManyRequests,
+    Unauthenticated,
+    render_problem,
+)
 from .events import Event, Request, event_path, gateway_request_id
 from .models import json_text
 from .scope import Growth, Scope, request_scope
@@ -238,6 +246,8 @@ def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
     details: dict[str, Any] = {"problem": error.slug}
     if isinstance(error, Unauthenticated):
         details["reason"] = error.reason
+    if isinstance(error, LimitExceeded):
+        details["limits"] = list(error.violated)
     if error.__cause__ is not None and (error.status >= 500 or error.status == TooManyRequests.status):
         details |= describe_causes(error.__cause__)
     return _Outcome(

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from ..config import LIMIT_WINDOW_SECONDS, RouteClass, TenantLimits
 from ..database.limit_counters import LimitCounters, OverLimit, Use, Used, window_at
 from ..database.manager import DatabaseManager, default_manager
-from ..errors import ApiError, LimitExceeded, TooManyRequests, Unavailable
+from ..errors import ApiError, LimitExceeded, OutcomeUnknown, Unavailable
 from ..scope import Growth, current_scope
 from ..tasks import request_task
 from ..telemetry import log_warning
@@ -88,8 +88,8 @@ def admit(
     scope = current_scope()
     if scope is not None and limits.has_storage:
         scope.storage_of = user_id
-    admission = Admission(limits, user_id, remembered.clock(), counters, remembered, growth)
-    _Admitting(admission, route_class if route_class in limits.quotas else None).run()
+    admission = Admission(limits, user_id, remembered.clock(), counters, remembered)
+    _Admitting(admission, route_class if route_class in limits.quotas else None, growth).run()
     return admission
 
 
@@ -101,20 +101,21 @@ class _Admitting:
     route_class: RouteClass | None
     """Where it is limited."""
 
+    growth: Growth
+
     def run(self) -> None:
         if self.route_class and self._memory.is_exhausted(self._user_id, self.route_class, self._window):
             self._refuse_rate(self.route_class)
-        too_much = [name for name, limit in self._storage() if getattr(self._growth, name) > limit]
+        too_much = [name for name, limit in self._storage() if getattr(self.growth, name) > limit]
         if too_much:
             self._refuse_storage(too_much, None)
-        if self.route_class or self._storage():
+        if self.route_class or self.growth:
             self._count()
 
     def _count(self) -> None:
         returns = self._memory.take(self._user_id)
         leftovers = self._memory.leftovers(self._user_id)
-        growth = self._growth if self._storage() else _NOTHING
-        use = Use(self._user_id, self._window, self.route_class, growth, _sum(returns), leftovers)
+        use = Use(self._user_id, self._window, self.route_class, self.growth, _sum(returns), leftovers)
         self.admission.has_called = True
         try:
             used = self.admission.counters.use(use, self.admission.limits)
@@ -128,6 +129,7 @@ class _Admitting:
             self._note(used)
 
     def _note(self, used: Used) -> None:
+        self.admission.reserved = self.growth
         left = used.leftovers(self._window)
         self._memory.note_leftovers(self._user_id, left)
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
@@ -145,7 +147,7 @@ class _Admitting:
             self._memory.note_leftovers(self._user_id, ())
 
     def _go_on_uncounted(self, error: Exception) -> None:
-        if self._storage():
+        if self.growth:
             raise Unavailable(
                 "What the account stores cannot be counted now, as it is limited. Nothing was changed; try again later."
             ) from error
@@ -156,7 +158,7 @@ class _Admitting:
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
             self._memory.exhaust(self._user_id, self.route_class, self._window)
             self._refuse_rate(self.route_class)
-        full = [name for name, limit in self._storage() if used.stored(name) + getattr(self._growth, name) > limit]
+        full = [name for name, limit in self._storage() if used.stored(name) + getattr(self.growth, name) > limit]
         self._ask_for_recount(used)
         self._refuse_storage(full, used)
 
@@ -181,7 +183,7 @@ class _Admitting:
         )
 
     def _fullness(self, name: str, used: Used | None) -> str:
-        limit, wanted = dict(self._storage())[name], getattr(self._growth, name)
+        limit, wanted = dict(self._storage())[name], getattr(self.growth, name)
         beside = "" if used is None else f" beside the {used.stored(name)} that are counted"
         return f"An account may store {limit} {name}; {wanted} more do not fit{beside}."
 
@@ -214,7 +216,7 @@ class _Admitting:
 
     def _storage(self) -> list[tuple[str, int]]:
         """The limits of what is stored that the request may come up against."""
-        limits, growth = self.admission.limits, self._growth
+        limits, growth = self.admission.limits, self.growth
         both = (("rows", limits.rows, growth.rows), ("bytes", limits.bytes, growth.bytes))
         return [(name, limit) for name, limit, wanted in both if limit is not None and wanted > 0]
 
@@ -228,10 +230,6 @@ class _Admitting:
     @property
     def _window(self) -> int:
         return window_at(self.admission.began)
-
-    @property
-    def _growth(self) -> Growth:
-        return self.admission.reserved
 
     @property
     def _memory(self) -> LimitMemory:
@@ -259,6 +257,6 @@ def _sum(returns: Sequence[tuple[Growth, float]]) -> Growth:
 def _keep_if_unsent(
     memory: LimitMemory, user_id: str, returns: Sequence[tuple[Growth, float]], error: Exception
 ) -> None:
-    """What a throttled call would have given back; after any other failure it may have been given back."""
-    if isinstance(error, TooManyRequests):
+    """What a call would have given back, unless it may have done so."""
+    if not isinstance(error, OutcomeUnknown):
         memory.put_back(user_id, returns)
