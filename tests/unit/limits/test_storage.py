@@ -415,6 +415,21 @@ class TestBeforeTheFirstCount:
         assert alice.post("/reports", title(20)).status == 201
 
 
+def test_an_erasure_takes_the_counts_along(manager: DatabaseManager, alice: Api, bob: Api, limits: Limits) -> None:
+    limits(rows=5, writes=5)
+    for api in (alice, bob):
+        assert api.post("/reports", title(20)).status == 201
+    assert alice.delete("/user").status == 202
+    assert wait_for_local_tasks(20)
+    assert (item(manager), stored(manager, BOB)) == ({}, (1, 20))
+
+
+def test_counts_that_cannot_be_erased_keep_the_erasure_going(manager: DatabaseManager) -> None:
+    with faulty(manager, answering(500, "InternalServerError")) as fault, pytest.raises(Unavailable):
+        LimitCounters(manager).forget(ALICE)
+    assert fault.fired == 3
+
+
 def test_windows_are_ten_seconds() -> None:
     assert window_at(START) == window_at(START + 6.9) == window_at(START + 7) - 1
 
