@@ -28,8 +28,9 @@ from .attributes import Row, from_item, to_attribute, to_item
 from .failures import ConditionRefused
 from .manager import DatabaseManager
 
-_SEND_WITHIN_SECONDS = 1.0
-"""No try of a count is sent later: a request must not wait long for what only counts it."""
+_SEND_WITHIN_SECONDS = 2.0
+"""No try of a count is sent later: a request must not wait long for what only counts it. The first one of a process
+takes a good part of it."""
 
 _PAST = range(2, 8)
 """Windows that are removed by their names. The last one is kept: another process's clock may be that much behind."""
@@ -121,6 +122,7 @@ class LimitCounters:
         reserved twice, keeps within the limits; room given back twice would not.
         """
         update = _Update(use, limits)
+        _ = self._manager.client  # made before the time runs, as it is where a process begins
         try:
             answer = self._manager.call(
                 "update_item",

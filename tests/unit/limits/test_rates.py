@@ -277,14 +277,6 @@ class TestOutage:
         assert "RateLimit" not in answer.headers
         assert logged.records()[-1]["limits_unavailable"] == 1
 
-    def test_a_lost_answer_counts_a_request_twice_at_most(
-        self, manager: DatabaseManager, alice: Api, limits: Limits
-    ) -> None:
-        limits(reads=1)
-        with faulty(manager, answering(500, "InternalServerError"), times=1):
-            assert alice.get("/reports").status == 200
-        assert item(manager) == {f"r{WINDOW}": 1}
-
     def test_a_wrong_setting_is_named_in_the_log(self, alice: Api, limits: Limits, logged: Logged) -> None:
         limits(reads="many")
         assert alice.get("/reports").status == 500

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ReadTimeoutError
+from moto.core.models import botocore_stubber
 
 from handlers import worker
 from shared.database import DatabaseManager, EmbeddingRepository, ReportRepository, limit_counters
@@ -231,16 +234,61 @@ class TestGivingBack:
         assert stored(manager) == (4, 2 * (20 + EMBEDDING_BYTES) + 7)
 
 
-class TestLostAnswers:
-    """A try was applied, its answer got lost, and the next was told so."""
+def lost(request: AWSPreparedRequest) -> AWSResponse:
+    """It arrives and is applied, and its answer does not come."""
+    botocore_stubber("before-send.dynamodb", request)
+    raise ReadTimeoutError(endpoint_url=str(request.url))
 
-    def test_they_count_once_at_least(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+
+class TestLostAnswers:
+    """A try was applied, its answer got lost, and the next was told that it had been."""
+
+    def test_what_was_made_counts_once(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
         limits(rows=9, bytes=1000)
-        for fault_at, body in enumerate((title(20), title(20))):
-            with faulty(manager, answering(500, "InternalServerError"), times=1, after=1) as fault:
+        for rows, body in enumerate((title(20), title(30)), 1):
+            with faulty(manager, lost, times=1, after=1) as fault:
                 assert alice.post("/reports", body).status == 201
+            assert (fault.fired, stored(manager)[0]) == (1, rows)
+        alice.post("/embeddings", EMBEDDING)
+        with faulty(manager, lost, times=1, after=1) as fault:
+            assert alice.post("/embeddings", {**EMBEDDING, "product_id": "q"}).status == 201
+        assert fault.fired == 1
+        assert stored(manager) == (4, 50 + 2 * EMBEDDING_BYTES)
+
+    def test_what_was_changed_counts_at_least_once(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        limits(rows=9, bytes=1000)
+        path = alice.post("/reports", title(20)).headers["Location"]
+        with faulty(manager, lost, times=1, after=1) as fault:
+            assert alice.patch(path, {"title": "12345"}).status == 200
+        assert fault.fired == 1
+        alice.post("/reports", title(20))
+        assert stored(manager) == (2, 45)
+
+    def test_what_was_deleted_is_not_given_back(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        limits(rows=9)
+        path = alice.post("/reports", title(20)).headers["Location"]
+        alice.post("/embeddings", EMBEDDING)
+        requests: tuple[Callable[[], Answer], ...] = (
+            lambda: alice.delete(path),
+            lambda: alice.delete("/embeddings/p", query={"model_version": "m"}),
+        )
+        for request in requests:
+            with faulty(manager, lost, times=1) as fault:
+                assert request().status == 204
             assert fault.fired == 1
-            assert stored(manager)[0] == fault_at + 1
+        assert stored(manager) == (2, 20 + EMBEDDING_BYTES)
+
+    def test_room_may_be_reserved_twice(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        limits(rows=9)
+        with faulty(manager, lost, times=1) as fault:
+            assert alice.post("/reports", title(20)).status == 201
+        assert (fault.fired, stored(manager)) == (1, (2, 40))
+
+    def test_a_request_may_count_twice(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        limits(reads=1)
+        with faulty(manager, lost, times=1) as fault:
+            assert alice.get("/reports").headers["RateLimit"].startswith('"reads";r=8')
+        assert fault.fired == 1
 
 
 class TestOutage:
