@@ -4,6 +4,7 @@
 #   similarity                   search, filters, loading, storing and the matrix beside faiss, usearch and scikit-learn
 #   artifacts                    sizes of what is deployed, and each function's cold start from it
 #   migrate                      how fast migrate.py writes, beside put_item and batch_writer; `migrate memory`: what it holds
+#   limits                       one tenant's p99 beside another that asks for ten times its limit
 #   capacity                     what every route consumes of DynamoDB, S3 and Lambda, against a DynamoDB on this machine
 set -euo pipefail
 
@@ -11,7 +12,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib/environment.sh"
 
 case "${1:-}" in
-  request_path | similarity | artifacts | migrate | capacity)
+  request_path | similarity | artifacts | migrate | capacity | limits)
     what=$1
     shift
     ;;
@@ -19,7 +20,7 @@ case "${1:-}" in
 esac
 
 cd "$K9_ROOT"
-if [[ $what == capacity || $what == migrate ]]; then
+if [[ $what == capacity || $what == migrate || $what == limits ]]; then
   # shellcheck source=scripts/lib/engines.sh
   source "$K9_ROOT/scripts/lib/engines.sh"
   ensure_environment .venv dev.txt

@@ -102,6 +102,7 @@ def _environment(jwks_url: str) -> dict[str, str]:
         "DYNAMODB_USERS_TABLE": "k9-users-bench",
         "DYNAMODB_REPORTS_TABLE": "k9-reports-bench",
         "DYNAMODB_EMBEDDINGS_TABLE": "k9-embeddings-bench",
+        "DYNAMODB_LIMITS_TABLE": "k9-limits-bench",
         "SIMILARITY_BUCKET": "k9-similarity-bench",
         "COGNITO_USER_POOL_ID": POOL,
         "COGNITO_CLIENT_IDS": CLIENT_ID,

@@ -18,6 +18,8 @@ _ADDRESS = re.compile(r"https://[0-9A-Za-z.-]+(/[0-9A-Za-z._~-]+)*")
 _LOGIN = re.compile(r"https://[0-9A-Za-z.-]+")
 _MINUTES = re.compile(r"[1-9][0-9]{0,3}")
 _SHORTEST_TOKEN_LIFE, _LONGEST_TOKEN_LIFE = 5, 1440
+_RATE = re.compile(r"0|[1-9][0-9]{0,2}(\.[0-9])?|0\.[1-9]")
+_AMOUNT = re.compile(r"0|[1-9][0-9]{0,14}")
 _DOLLARS = re.compile(r"0|[1-9][0-9]{0,6}")
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 
@@ -130,4 +132,18 @@ def token_life(text: str) -> str:
 def budget(text: str) -> str:
     if not _DOLLARS.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of US dollars (0: no budget)")
+    return text
+
+
+def rate(text: str) -> str:
+    if not _RATE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a rate: requests a second with at most one decimal, from 0.1 to 999.9 (0: no limit)"
+        )
+    return text
+
+
+def amount(text: str) -> str:
+    if not _AMOUNT.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at most 15 digits (0: no limit)")
     return text

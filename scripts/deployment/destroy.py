@@ -70,11 +70,12 @@ def _look(account: Account, options: Options) -> Remains:
     if stack:
         ensure_idle(stack)
     parts = resources(account, stack.stack_id) if stack else []
-    table_names = [*_ids(parts, "AWS::DynamoDB::Table"), *names.table_names(options.environment)]
+    known = dict.fromkeys([*_ids(parts, "AWS::DynamoDB::Table"), *names.table_names(options.environment)])
+    counting = names.counting_table_names(options.environment)
     return Remains(
         stack=stack,
         failed=tuple(part["LogicalResourceId"] for part in parts if part["ResourceStatus"] == "DELETE_FAILED"),
-        tables=tuple(name for name in dict.fromkeys(table_names) if names.table_exists(account, name)),
+        tables=tuple(name for name in known if name not in counting and names.table_exists(account, name)),
         bucket=_find_bucket(account, options, _ids(parts, "AWS::S3::Bucket")),
         pools=tuple(_ids(parts, "AWS::Cognito::UserPool")),
     )

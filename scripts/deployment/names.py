@@ -20,6 +20,17 @@ def table_names(environment: str) -> list[str]:
     return [table.name for table in Template.load().tables(environment)]
 
 
+def counting_table_names(environment: str) -> list[str]:
+    """Those that hold nobody's data, and go with the stack."""
+    template = Template.load()
+    bodies = template.resources("AWS::DynamoDB::Table")
+    return [
+        table.name
+        for table in template.tables(environment)
+        if bodies[table.logical_id].get("DeletionPolicy") == "Delete"
+    ]
+
+
 def table_exists(account: Account, name: str) -> bool:
     try:
         account.client("dynamodb").describe_table(TableName=name)

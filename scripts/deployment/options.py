@@ -65,6 +65,11 @@ def _settings(found: argparse.Namespace) -> dict[str, str]:
         "SnapStart": found.snap_start.capitalize() if found.snap_start else None,
         "AlarmEmail": found.alarm_email,
         "MonthlyBudget": found.monthly_budget,
+        "LimitReads": found.limit_reads,
+        "LimitWrites": found.limit_writes,
+        "LimitSearches": found.limit_searches,
+        "LimitRows": found.limit_rows,
+        "LimitBytes": found.limit_bytes,
     }
     return {name: value for name, value in stated.items() if value}
 
@@ -104,6 +109,7 @@ def _parser() -> Parser:
         help="how long a token of the given pool is good for, which erasures wait for (1440)",
     )
     _add_settings(parser.add_argument_group("what is deployed"))
+    _add_limits(parser.add_argument_group("what one user may use; 0 for no limit"))
     return parser
 
 
@@ -133,3 +139,10 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--monthly-budget", type=arguments.budget, metavar="DOLLARS", help="tell of costs beyond it; 0 for none"
     )
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    for kind in ("reads", "writes", "searches"):
+        group.add_argument(f"--limit-{kind}", type=arguments.rate, metavar="RATE", help=f"{kind} a second")
+    for kind in ("rows", "bytes"):
+        group.add_argument(f"--limit-{kind}", type=arguments.amount, metavar="NUMBER", help=f"stored {kind}")

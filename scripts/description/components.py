@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.config import ROUTE_CLASSES
 from shared.errors import ApiError, InvalidRequest, render_problem
 from shared.models.filters import MAX_CONDITIONS, MAX_NESTING, MAX_PATH, MAX_VALUES
 from shared.models.json_value import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, MIN_EXPONENT
@@ -114,6 +115,12 @@ _PROBLEM: Schema = {
             "items": _component("FieldError"),
             "minItems": 1,
             "description": "The single faults, where they can be told.",
+        },
+        "violated-policies": {
+            "type": "array",
+            "items": {"enum": [*ROUTE_CLASSES, "rows", "bytes"]},
+            "minItems": 1,
+            "description": "The caller's own limits that are reached, by the names that RateLimit-Policy gives them.",
         },
     },
     "required": ["type", "title", "status", "detail", "instance", "request_id"],

@@ -8,6 +8,7 @@ from shared.errors import ApiError, TooManyRequests, Unauthenticated, Unavailabl
 Object = dict[str, Any]
 
 _TAG = r'(W/)?"[!#-~]*"'
+_LIMITS = '^"[a-z]+";{parameters}(, "[a-z]+";{parameters})*$'
 
 PARAMETERS: dict[str, Object] = {
     "If-Match": {
@@ -74,6 +75,22 @@ HEADERS: dict[str, Object] = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 1,
     },
+    "RateLimit": {
+        "description": (
+            "What is left of the caller's own limits (draft-ietf-httpapi-ratelimit-headers-10): `r` requests, rows or"
+            " bytes, and `t` seconds until the window ends. Only where such limits are on."
+        ),
+        "schema": {"type": "string", "pattern": _LIMITS.format(parameters="r=[0-9]+(;t=[0-9]+)?")},
+        "example": '"writes";r=12;t=7, "rows";r=840',
+    },
+    "RateLimit-Policy": {
+        "description": (
+            "The caller's own limits that the request counts in: a quota `q`, of a window of `w` seconds where it is of"
+            " requests. Only where such limits are on."
+        ),
+        "schema": {"type": "string", "pattern": _LIMITS.format(parameters='q=[0-9]+(;w=[0-9]+)?(;qu="[a-z-]+")?')},
+        "example": '"writes";q=50;w=10, "rows";q=1000;qu="rows"',
+    },
     "WWW-Authenticate": {
         "description": "The scheme to authenticate with (RFC 6750, section 3).",
         "required": True,
@@ -98,6 +115,9 @@ HEADERS: dict[str, Object] = {
 """Response headers, as components."""
 
 
+LIMIT_HEADERS = ("RateLimit", "RateLimit-Policy")
+
+
 def header(name: str) -> Object:
     return {"$ref": f"#/components/headers/{name}"}
 
@@ -111,9 +131,10 @@ def content_header(name: str) -> Object:
     return header(_OF_CONTENT.get(name, name))
 
 
-def usual_headers() -> Object:
-    """What every answer of a handler has, but where it gives bytes of its own."""
-    return {"X-Request-Id": header("X-Request-Id"), "Cache-Control": header("Cache-Control")}
+def usual_headers(*, is_limited: bool = False) -> Object:
+    """What every answer of a handler has, but where it gives bytes of its own; those of limits where they are on."""
+    usual = {"X-Request-Id": header("X-Request-Id"), "Cache-Control": header("Cache-Control")}
+    return usual | {name: header(name) for name in LIMIT_HEADERS if is_limited}
 
 
 def answer_headers(error: type[ApiError], *, is_certain: bool) -> Object:
@@ -123,4 +144,5 @@ def answer_headers(error: type[ApiError], *, is_certain: bool) -> Object:
         headers["Retry-After"] = header("Retry-After")
     if issubclass(error, Unauthenticated):
         headers["WWW-Authenticate"] = header("WWW-Authenticate")
-    return headers
+        return headers
+    return headers | {name: header(name) for name in LIMIT_HEADERS}

@@ -138,7 +138,7 @@ def _success(endpoint: Endpoint, results: Results, status: int, example: Example
 
 
 def _headers(endpoint: Endpoint, results: Results, status: int) -> Object:
-    headers = usual_headers()
+    headers = usual_headers(is_limited=endpoint.route_class is not None)
     headers |= {name: content_header(name) for name in endpoint.content_headers}
     if any(_has_version(model) for model in results.models):
         headers["ETag"] = header("ETag")

@@ -45,7 +45,10 @@ _TEXTS: dict[Error, str] = {
     PayloadTooLarge: "A body over 1 MB, or an item that would pass 400 KB.",
     UnsupportedMediaType: "The declared type cannot be JSON in UTF-8.",
     InvalidRequest: "Understood, but a value is not acceptable; `errors` names each.",
-    TooManyRequests: "Throttled; nothing was changed. Wait Retry-After seconds.",
+    TooManyRequests: (
+        "Throttled, or beyond a limit of the caller's own, which `violated-policies` and `detail` name; nothing was"
+        " changed. Wait Retry-After seconds."
+    ),
     InternalError: "A defect on our side. Report the request_id.",
     Unavailable: "Something that this needs does not answer; nothing was changed. Wait Retry-After seconds.",
     OutcomeUnknown: (

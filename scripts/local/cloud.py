@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scripts.local.failure import LocalStackError
 from scripts.local.template import Deployment
 
-_SETTINGS = ("BucketName", "TokenUse")
+_SETTINGS = ("BucketName", "TokenUse", "LimitReads", "LimitWrites", "LimitSearches", "LimitRows", "LimitBytes")
 
 
 class CloudError(LocalStackError):

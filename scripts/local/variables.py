@@ -17,8 +17,13 @@ WEB_ORIGINS = tuple(
 """Where web front ends are usually served during development."""
 
 
+LIMITS = ("LIMIT_READS", "LIMIT_WRITES", "LIMIT_SEARCHES", "LIMIT_ROWS", "LIMIT_BYTES")
+"""Set in the environment of `dev.sh`, these are the limits of each user."""
+
+
 def local_deployment(pool: Pool) -> Deployment:
-    return Deployment(ENVIRONMENT, pool.pool_id, (pool.client_id,), WEB_ORIGINS)
+    stated = {name.title().replace("_", ""): os.environ[name] for name in LIMITS if name in os.environ}
+    return Deployment(ENVIRONMENT, pool.pool_id, (pool.client_id,), WEB_ORIGINS, parameters=stated)
 
 
 def forget_aws(environ: MutableMapping[str, str]) -> None:

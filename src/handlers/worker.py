@@ -7,6 +7,7 @@ from shared.account.erasing import erase
 from shared.account.exporting import export
 from shared.account.status_object import ClaimLost as AccountClaimLost
 from shared.errors import Unavailable
+from shared.limits.recount import recount
 from shared.similarity import jobs
 from shared.similarity.matrix import ClaimLost
 from shared.similarity.objects import default_objects
@@ -30,12 +31,13 @@ def tasks() -> Mapping[str, Callable[..., object]]:
         "matrix": jobs.build_matrix,
         "erase": erase,
         "export": export,
+        "recount": recount,
     }
 
 
 def handler(event: Mapping[str, Any], context: Any = None) -> None:
     """Do one task: `{"task": "snapshot", ...}` or `{"task": "matrix", ...}` (see `shared.similarity.jobs`), `{"task":
-    "erase", ...}` or `{"task": "export", ...}` (see `shared.account`).
+    "erase", ...}` or `{"task": "export", ...}` (see `shared.account`), `{"task": "recount", ...}` (`shared.limits`).
 
     One that another worker has taken over, that takes too long, or whose owner's account was erased ends without an
     error: Lambda would begin it anew, and then keep it, with the owner's id, in the queue of failures.

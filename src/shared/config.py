@@ -11,6 +11,13 @@ from typing import Literal, cast
 from .process import per_process
 
 TokenUse = Literal["id", "access"]
+RouteClass = Literal["reads", "writes", "searches"]
+ROUTE_CLASSES: tuple[RouteClass, ...] = ("reads", "writes", "searches")
+LIMIT_WINDOW_SECONDS = 10
+"""What a tenant's requests are counted by; a rate of one decimal times it is a whole number."""
+
+_RATE = re.compile(r"[0-9]{1,3}(\.[0-9])?")
+_AMOUNT = re.compile(r"[0-9]{1,15}")
 _INDEX_CACHE_MEGABYTES = 256
 _ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
 _TOKEN_LIFE_MINUTES = 24 * 60
@@ -18,6 +25,25 @@ _TOKEN_LIFE_MINUTES = 24 * 60
 
 class ConfigurationError(Exception):
     """The environment lacks a variable or holds an unusable value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """What one tenant may use. What has no entry, or is None, is not limited."""
+
+    quotas: Mapping[RouteClass, int]
+    """Requests in a window, by class of route."""
+
+    rows: int | None = None
+    bytes: int | None = None
+
+    @property
+    def has_storage(self) -> bool:
+        return self.rows is not None or self.bytes is not None
+
+    @property
+    def are_on(self) -> bool:
+        return bool(self.quotas) or self.has_storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +71,17 @@ class Settings:
     @property
     def embeddings_table(self) -> str:
         return self._required("DYNAMODB_EMBEDDINGS_TABLE", "the DynamoDB table of embeddings")
+
+    @property
+    def limits_table(self) -> str:
+        return self._required("DYNAMODB_LIMITS_TABLE", "the DynamoDB table of what tenants have used of their limits")
+
+    @property
+    def tenant_limits(self) -> TenantLimits:
+        """The limits of each tenant; off where nothing, or 0, is set."""
+        rates = {kind: self._tenths(f"LIMIT_{kind.upper()}") for kind in ROUTE_CLASSES}
+        quotas = {kind: tenths * LIMIT_WINDOW_SECONDS // 10 for kind, tenths in rates.items() if tenths}
+        return TenantLimits(MappingProxyType(quotas), self._amount("LIMIT_ROWS"), self._amount("LIMIT_BYTES"))
 
     @property
     def similarity_bucket(self) -> str:
@@ -169,6 +206,22 @@ class Settings:
         listed = self.environ.get("LOCAL_SIGN_IN", "")
         return tuple(part.strip() for part in listed.split(",") if part.strip())
 
+    def _tenths(self, name: str) -> int:
+        """Requests a second, times ten."""
+        stated = self.environ.get(name) or "0"
+        if not _RATE.fullmatch(stated):
+            raise ConfigurationError(
+                f"{name} is {stated!r}: set it to requests a second, such as 20 or 0.5, up to 999.9; 0 for no limit."
+            )
+        whole, _, tenth = stated.partition(".")
+        return 10 * int(whole) + int(tenth or "0")
+
+    def _amount(self, name: str) -> int | None:
+        stated = self.environ.get(name) or "0"
+        if not _AMOUNT.fullmatch(stated):
+            raise ConfigurationError(f"{name} is {stated!r}: set it to a whole number, or to 0 for no limit.")
+        return int(stated) or None
+
     def _required(self, name: str, meaning: str) -> str:
         value = self.environ.get(name)
         if not value:
@@ -180,3 +233,10 @@ class Settings:
 def get_settings() -> Settings:
     """The process's settings: a copy of the environment as it is at the first call."""
     return Settings(MappingProxyType(dict(os.environ)))
+
+
+@per_process
+def get_tenant_limits() -> TenantLimits | None:
+    """The process's limits of each tenant, read once; None where none is on. Raises ConfigurationError."""
+    limits = get_settings().tenant_limits
+    return limits if limits.are_on else None

@@ -1,6 +1,6 @@
 """Errors that carry their HTTP status, and the one place that renders them (RFC 9457, problem+json)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -125,6 +125,23 @@ class TooManyRequests(ApiError):
         super().__init__(detail, retry_after=1)
 
 
+class LimitExceeded(TooManyRequests):
+    """429: a limit of the tenant's own; `violated` names the policies, `fields` are the header fields that tell of it.
+
+    The extension member is that of draft-ietf-httpapi-ratelimit-headers-10, section 3.1.
+    """
+
+    def __init__(self, detail: str, *, violated: Sequence[str], retry_after: int, fields: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.violated = tuple(violated)
+        self._fields = dict(fields)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, **self._fields}
+
+
 class Unavailable(ApiError):
     """503: something this service needs does not answer; nothing was done."""
 
@@ -158,7 +175,7 @@ class InternalError(ApiError):
 
 
 def render_problem(error: ApiError, *, instance: str, request_id: str) -> dict[str, Any]:
-    """The problem document of `error` (RFC 9457, section 3.1); `errors` is an extension member."""
+    """The problem document of `error` (RFC 9457, section 3.1); `errors` and `violated-policies` are extensions."""
     problem: dict[str, Any] = {
         "type": _TYPE_PREFIX + error.slug,
         "title": error.title,
@@ -167,6 +184,8 @@ def render_problem(error: ApiError, *, instance: str, request_id: str) -> dict[s
         "instance": instance,
         "request_id": request_id,
     }
+    if isinstance(error, LimitExceeded):
+        problem["violated-policies"] = list(error.violated)
     if error.errors:
         problem["errors"] = [{"pointer": item.pointer, "message": item.message} for item in error.errors]
     return problem

@@ -8,21 +8,32 @@ import uuid
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from .auth import Caller, authenticate
 from .binding import Binder
-from .config import ConfigurationError, get_settings
-from .errors import PROBLEM_CONTENT_TYPE, ApiError, InternalError, TooManyRequests, Unauthenticated, render_problem
+from .config import ConfigurationError, RouteClass, get_settings, get_tenant_limits
+from .errors import (
+    PROBLEM_CONTENT_TYPE,
+    ApiError,
+    InternalError,
+    LimitExceeded,
+    TooManyRequests,
+    Unauthenticated,
+    render_problem,
+)
 from .events import Event, Request, event_path, gateway_request_id
 from .models import json_text
-from .scope import Scope, request_scope
+from .scope import Growth, Scope, request_scope
 from .telemetry import describe_causes, describe_failure, digest, log_request
 
+if TYPE_CHECKING:
+    from .limits.admission import Admission
+
 Response = dict[str, Any]
-EXPOSED_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-Request-Id"
+EXPOSED_HEADERS = "Content-Disposition, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 TERMS_HEADERS = ("If-Match", "Idempotency-Key")
 """What `Terms` are read from."""
 
@@ -78,6 +89,8 @@ class Endpoint:
         other_statuses: Collection[int],
         content_headers: Collection[str],
         honours: Collection[str],
+        limited_as: RouteClass | Literal["none"] | None,
+        grows: Callable[..., Growth] | None,
     ) -> None:
         self.function = function
         self.method, self.path, self.status, self.is_open = method, path, status, is_open
@@ -87,6 +100,9 @@ class Endpoint:
         self.location = location
         self._binder = Binder(function, method, path)
         self.honours = tuple(honours) if "terms" in self.types else ()
+        self.route_class = _route_class(method, limited_as, is_open=is_open)
+        self.may_grow = grows is not None
+        self._grows = grows
         self.__doc__ = function.__doc__
 
     @property
@@ -110,18 +126,33 @@ class Endpoint:
 
     def _answer(self, event: Event, request_id: str) -> tuple[_Outcome, Caller | None]:
         """The outcome, whatever happens: this is the one place where an unexpected exception ends."""
-        caller = None
+        caller, admission = None, None
         try:
             request = Request.of(event, request_id)
             caller = None if self.is_open else authenticate(request.headers.get("authorization", []))
-            result = self.function(**self._binder.arguments(request, caller))
-            return self._succeeded(result), caller
+            arguments = self._binder.arguments(request, caller)
+            admission = self._admit(caller, arguments)
+            outcome = self._succeeded(self.function(**arguments))
         except ApiError as error:
-            return _failed(error, event, request_id), caller
+            outcome = _failed(error, event, request_id)
         except Exception as error:  # noqa: BLE001 - rendered as a 500 and logged; nothing is swallowed
             outcome = _failed(InternalError(), event, request_id)
             outcome.details |= _cause(error)
-            return outcome, caller
+        if admission is not None:
+            admission.settle()
+            outcome.headers = {**admission.headers, **outcome.headers}
+            outcome.details |= admission.details
+        return outcome, caller
+
+    def _admit(self, caller: Caller | None, arguments: Mapping[str, Any]) -> "Admission | None":
+        """Count the request where its tenant is limited. Raises LimitExceeded, or Unavailable (see `limits`)."""
+        limits = get_tenant_limits()
+        if limits is None or caller is None or self.route_class is None:
+            return None
+        from .limits.admission import admit  # only those whose tenants are limited pay for it
+
+        growth = self._grows(**arguments) if self._grows is not None and limits.has_storage else Growth()
+        return admit(limits, caller.user_id, self.route_class, growth)
 
     def _succeeded(self, result: BaseModel | Answer[Any] | Content | None) -> _Outcome:
         if result is None:
@@ -166,16 +197,19 @@ def endpoint(
     other_statuses: Collection[int] = (),
     content_headers: Collection[str] = (),
     honours: Collection[str] = TERMS_HEADERS,
+    limited_as: RouteClass | Literal["none"] | None = None,
+    grows: Callable[..., Growth] | None = None,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Make a function the handler of a route.
 
     Its parameters are read as `binding` says; it returns a response model, an Answer, Content, or None for 204. A model
     with a `version` gives the ETag; `location` is a template of the Location header, filled from the model. An
-    `is_open` route takes no token. The rest is for whoever reads the routes: `refusals` are the errors that the
-    signature does not imply, `media_types` those of its Content, `content_headers` what that has besides or in place of
-    the usual ones, `other_statuses` what an Answer or Content may have instead of `status`, `honours` the headers of
-    its Terms that it goes by. Raises TypeError for a signature that the route cannot fill, ValueError for a route that
-    exists.
+    `is_open` route takes no token. `limited_as` is the class that a tenant's requests count in: where nothing is said,
+    "reads" of a GET and else "writes". `grows` takes the same arguments, and gives the most that the request may store
+    more. The rest is for whoever reads the routes: `refusals` are the errors that the signature does not imply,
+    `media_types` those of its Content, `content_headers` what that has besides or in place of the usual ones,
+    `other_statuses` what an Answer or Content may have instead of `status`, `honours` the headers of its Terms that it
+    goes by. Raises TypeError for a signature that the route cannot fill, ValueError for a route that exists.
     """
 
     def decorate(function: Callable[..., Any]) -> Endpoint:
@@ -193,10 +227,18 @@ def endpoint(
             other_statuses=other_statuses,
             content_headers=content_headers,
             honours=honours,
+            limited_as=limited_as,
+            grows=grows,
         )
         return ENDPOINTS[method, path]
 
     return decorate
+
+
+def _route_class(method: str, limited_as: RouteClass | Literal["none"] | None, *, is_open: bool) -> RouteClass | None:
+    if is_open or limited_as == "none":
+        return None
+    return limited_as or ("reads" if method == "GET" else "writes")
 
 
 def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
@@ -204,6 +246,8 @@ def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
     details: dict[str, Any] = {"problem": error.slug}
     if isinstance(error, Unauthenticated):
         details["reason"] = error.reason
+    if isinstance(error, LimitExceeded):
+        details["limits"] = list(error.violated)
     if error.__cause__ is not None and (error.status >= 500 or error.status == TooManyRequests.status):
         details |= describe_causes(error.__cause__)
     return _Outcome(

@@ -16,6 +16,23 @@ LAST_CALL_STARTS_BY_SECONDS = 9.0
 """With this the last call ends before the function's 25 s timeout, itself below the gateway's 29 s."""
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """By how much a tenant's stored data grows, or shrinks: rows, and bytes of content (see `database.content`)."""
+
+    rows: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Growth") -> "Growth":
+        return Growth(self.rows + other.rows, self.bytes + other.bytes)
+
+    def __neg__(self) -> "Growth":
+        return Growth(-self.rows, -self.bytes)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.bytes)
+
+
 @dataclass(slots=True)
 class Scope:
     """The account of one request; `started` is `time.monotonic()` in seconds."""
@@ -26,6 +43,12 @@ class Scope:
     consumed_capacity: float = 0.0
     ownership_refusals: int = 0
     """Rows of others that were asked for by their id. The caller is told that there is no such row; operators count."""
+
+    storage_of: str | None = None
+    """The tenant whose growth the write path is to report, as it is limited; None for nobody's."""
+
+    grown: Growth = field(default_factory=Growth)
+    """At least what that tenant's stored data has grown by, as far as the write path knows."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -38,6 +61,11 @@ class Scope:
     def count_ownership_refusal(self) -> None:
         with self._lock:
             self.ownership_refusals += 1
+
+    def count_growth(self, growth: Growth) -> None:
+        """Enter what one write did to what is stored, or may have done."""
+        with self._lock:
+            self.grown += growth
 
     def count_capacity(self, units: float) -> None:
         with self._lock:

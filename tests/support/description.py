@@ -50,7 +50,7 @@ def check_answer(endpoint: Endpoint, answer: Response) -> None:
     for name, stated in response.get("headers", {}).items():
         is_certain = resolved(document(), stated).get("required", False)
         assert name in headers or not is_certain, f"{endpoint.route} {status} has no {name}"
-    for name in ("ETag", "Location", "Retry-After", "WWW-Authenticate"):
+    for name in ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate"):
         assert name not in headers or name in response["headers"], f"{endpoint.route} {status} has a {name}"
     _check_body(endpoint, status, response, answer)
 

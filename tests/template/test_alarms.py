@@ -53,6 +53,8 @@ READS: dict[str, set[Metric]] = {
     "UsersTableThrottlesAlarm": table_metrics("users"),
     "ReportsTableThrottlesAlarm": table_metrics("reports", "UserReportsIndex"),
     "EmbeddingsTableThrottlesAlarm": table_metrics("embeddings", "ModelVersionIndex"),
+    "LimitsTableThrottlesAlarm": table_metrics("limits"),
+    "LimitsUnavailableAlarm": {("K9/dev", "limits_unavailable", ())},
     "LateErasuresAlarm": {("K9/dev", "late_erasures", ())},
     "ResumeErrorsAlarm": {("AWS/Lambda", "Errors", (("FunctionName", "ResumeFunction"),))},
     "ResumeSilentAlarm": {("AWS/Lambda", "Invocations", (("FunctionName", "ResumeFunction"),))},
@@ -159,6 +161,7 @@ def test_the_metrics_from_logs() -> None:
         "unauthenticated": ("ApiAccessLogs", '{ $.status = "401" }', "K9/dev"),
         "throttled": ("ApiAccessLogs", '{ $.status = "429" }', "K9/dev"),
         "late_erasures": ("FunctionLogs", "{ $.late_erasures > 0 }", "K9/dev"),
+        "limits_unavailable": ("FunctionLogs", "{ $.limits_unavailable > 0 }", "K9/dev"),
         "ownership_refusals": ("FunctionLogs", "{ $.ownership_refusals > 0 }", "K9/dev"),
         "crashes": (
             "FunctionLogs",

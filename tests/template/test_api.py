@@ -10,6 +10,7 @@ import pytest
 from scripts.local.template import Deployment, Template
 from shared.account.erasing import WORKER
 from shared.account.status_object import CLAIM
+from shared.http import EXPOSED_HEADERS
 
 TEMPLATE = Template.load()
 DEPLOYMENT = Deployment("prod", "eu-west-1_Pool", ("one", "two"), ("https://app.example.com",), "eu-west-1")
@@ -63,7 +64,7 @@ def test_cors() -> None:
     assert cors.origins == ("https://app.example.com",)
     assert set(cors.methods) == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     assert set(cors.headers) == {"authorization", "content-type", "if-match", "idempotency-key"}
-    assert set(cors.expose) == {"Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"}
+    assert set(cors.expose) == set(EXPOSED_HEADERS.split(", "))
 
 
 def test_cors_never_allows_credentials() -> None:
@@ -168,4 +169,6 @@ def test_environment_of_the_functions() -> None:
         "COGNITO_TOKEN_USE": "id",
         "TOKEN_LIFE_MINUTES": "1440",
         "ALLOWED_ORIGINS": "https://app.example.com",
+        "DYNAMODB_LIMITS_TABLE": "k9-limits-prod",
+        **dict.fromkeys(("LIMIT_READS", "LIMIT_WRITES", "LIMIT_SEARCHES", "LIMIT_ROWS", "LIMIT_BYTES"), "0"),
     }

@@ -7,6 +7,7 @@ import pytest
 from handlers.embeddings.catalogues import ADMINS
 from scripts.local.cloudformation import Resolver
 from scripts.local.template import Deployment, Template
+from shared.config import Settings
 from tests.template.transformed import stack
 
 TEMPLATE = Template.load()
@@ -31,6 +32,11 @@ def test_what_a_deployment_may_leave_out() -> None:
         "HostedLoginUrl": "",
         "AlarmEmail": "",
         "MonthlyBudget": "0",
+        "LimitReads": "0",
+        "LimitWrites": "0",
+        "LimitSearches": "0",
+        "LimitRows": "0",
+        "LimitBytes": "0",
     }
     assert set(PARAMETERS) - set(defaults) == {"Environment", "AllowedOrigins"}
 
@@ -79,6 +85,12 @@ def accepts(name: str, value: str) -> bool:
         ("AlarmEmail", "on-call@example.com"),
         ("MonthlyBudget", "0"),
         ("MonthlyBudget", "250"),
+        *(("LimitReads", value) for value in ("0", "0.1", "1", "20", "2.5", "10.0", "999.9")),
+        ("LimitWrites", "5"),
+        ("LimitSearches", "0.5"),
+        ("LimitRows", "0"),
+        ("LimitRows", "100000"),
+        ("LimitBytes", "999999999999999"),
         ("LongestTokenLife", "5"),
         ("LongestTokenLife", "60"),
         ("LongestTokenLife", "1440"),
@@ -122,6 +134,11 @@ def test_accepted(name: str, value: str) -> None:
         ("MonthlyBudget", "-1"),
         ("MonthlyBudget", "0.0"),
         ("MonthlyBudget", "010"),
+        *(("LimitReads", value) for value in ("", "0.0", "0.05", "1000", "-1", "01", ".5", "5.", "1e2", "1,5")),
+        ("LimitRows", "1.5"),
+        ("LimitRows", "010"),
+        ("LimitBytes", "1000000000000000"),
+        ("LimitBytes", "1MB"),
         ("LongestTokenLife", "4"),
         ("LongestTokenLife", "1441"),
         ("LongestTokenLife", "060"),
@@ -294,6 +311,20 @@ def test_there_is_a_budget_only_where_there_is_a_limit() -> None:
     assert budget["Budget"]["BudgetLimit"] == {"Amount": "250", "Unit": "USD"}
     told = [item["Subscribers"] for item in budget["NotificationsWithSubscribers"]]
     assert told == [[{"SubscriptionType": "SNS", "Address": "AlarmTopic"}]] * 2
+
+
+@pytest.mark.parametrize("name", ["Reads", "Writes", "Searches", "Rows", "Bytes"])
+def test_every_function_knows_the_limits(name: str) -> None:
+    made = stack(Deployment("dev", parameters={f"Limit{name}": "7"}))
+    for body in made.of("AWS::Lambda::Function").values():
+        assert body["Properties"]["Environment"]["Variables"][f"LIMIT_{name.upper()}"] == "7"
+
+
+@pytest.mark.parametrize("value", ["0", "0.1", "1", "2.5", "999.9"])
+def test_what_the_template_takes_for_a_rate_the_functions_do(value: str) -> None:
+    assert accepts("LimitReads", value)
+    limits = Settings({"LIMIT_READS": value}).tenant_limits
+    assert limits.quotas == ({} if value == "0" else {"reads": round(float(value) * 10)})
 
 
 def test_what_a_deployment_is_told_afterwards() -> None:

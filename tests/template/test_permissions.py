@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
+from tests.support.api import all_endpoints
 from tests.template.transformed import stack
 
 STACK = stack()
 FUNCTIONS = STACK.of("AWS::Lambda::Function")
 ROUTES = {route: STACK.function_of(route) for route in STACK.operations}
 
-USERS, REPORTS, EMBEDDINGS = (
-    f"arn:aws:dynamodb:us-east-1:000000000000:table/k9-{name}-dev" for name in ("users", "reports", "embeddings")
+USERS, REPORTS, EMBEDDINGS, LIMITS = (
+    f"arn:aws:dynamodb:us-east-1:000000000000:table/k9-{name}-dev"
+    for name in ("users", "reports", "embeddings", "limits")
 )
 INDEX = f"{EMBEDDINGS}/index/ModelVersionIndex"
 BUCKET = "arn:aws:s3:::k9-similarity-dev-000000000000"
@@ -21,6 +23,7 @@ UPLOADS, AVATARS = f"{BUCKET}/uploads/*", f"{BUCKET}/avatars/*"
 WORKER = "arn:aws:lambda:us-east-1:000000000000:function:k9-worker-dev:live"
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:000000000000:k9-worker-failures-dev"
 Grants = dict[str, set[str]]
+MANAGED = {"TelemetryPolicy", "LimitsPolicy", "StorageLimitsPolicy"}
 
 DECLARES: Grants = {USERS: {"GetItem", "PutItem", "UpdateItem"}, EMBEDDINGS: {"UpdateItem"}}
 READS_OBJECTS: Grants = {OBJECTS: {"s3:GetObject"}, BUCKET: {"s3:ListBucket"}}
@@ -110,6 +113,7 @@ WORKER_GRANTS: Grants = {
     f"{REPORTS}/index/UserReportsIndex": {"Query"},
     EMBEDDINGS: {"BatchWriteItem"},
     INDEX: {"Query"},
+    LIMITS: {"UpdateItem", "DeleteItem"},
     **dict.fromkeys(OF_ACCOUNTS, ERASES_VERSIONS),
     AVATARS: {"s3:GetObject", *ERASES_VERSIONS},
     OBJECTS: {*READS_AND_WRITES, "s3:DeleteObject", *ERASES_VERSIONS},
@@ -171,6 +175,29 @@ def test_grants(route: str) -> None:
     assert grants(ROUTES[route]) == GRANTS[route]
 
 
+@pytest.mark.parametrize("route", sorted(GRANTS))
+def test_a_function_may_count_where_its_route_is_limited_and_ask_for_a_recount_where_it_stores(route: str) -> None:
+    method, _, path = route.partition(" ")
+    endpoint = all_endpoints()[method, path]
+    expected = ["TelemetryPolicy"]
+    expected += ["LimitsPolicy"] if endpoint.route_class else []
+    expected += ["StorageLimitsPolicy"] if endpoint.may_grow else []
+    assert STACK.properties(role_name(ROUTES[route]))["ManagedPolicyArns"] == expected
+
+
+@pytest.mark.parametrize("function", WITHOUT_ROUTE)
+def test_what_has_no_route_counts_no_requests(function: str) -> None:
+    assert STACK.properties(role_name(function))["ManagedPolicyArns"] == ["TelemetryPolicy"]
+
+
+def test_what_limits_take() -> None:
+    policies = {name: STACK.properties(name)["PolicyDocument"]["Statement"] for name in MANAGED - {"TelemetryPolicy"}}
+    assert {name: [(item["Action"], item["Resource"]) for item in items] for name, items in policies.items()} == {
+        "LimitsPolicy": [(["dynamodb:UpdateItem"], LIMITS)],
+        "StorageLimitsPolicy": [(["lambda:InvokeFunction"], WORKER)],
+    }
+
+
 @pytest.mark.parametrize("route", sorted(route for route in GRANTS if GRANTS[route]))
 def test_statements_only_allow(route: str) -> None:
     assert {statement["Effect"] for statement in statements(ROUTES[route])} == {"Allow"}
@@ -212,7 +239,8 @@ def test_only_lambda_may_take_the_roles() -> None:
 
 def test_roles_have_no_managed_policy_but_the_templates_own() -> None:
     roles = STACK.of("AWS::IAM::Role").values()
-    assert all(role["Properties"]["ManagedPolicyArns"] == ["TelemetryPolicy"] for role in roles)
+    assert {policy for role in roles for policy in role["Properties"]["ManagedPolicyArns"]} == MANAGED
+    assert set(STACK.of("AWS::IAM::ManagedPolicy")) == MANAGED
     assert not STACK.of("AWS::IAM::Policy")
 
 
@@ -221,8 +249,8 @@ def test_every_role_is_a_functions() -> None:
 
 
 def test_telemetry_goes_to_the_functions_log_group_and_to_x_ray_alone() -> None:
-    ((_, policy),) = STACK.of("AWS::IAM::ManagedPolicy").items()
-    assert [(item["Action"], item["Resource"]) for item in policy["Properties"]["PolicyDocument"]["Statement"]] == [
+    policy = STACK.properties("TelemetryPolicy")
+    assert [(item["Action"], item["Resource"]) for item in policy["PolicyDocument"]["Statement"]] == [
         (["logs:CreateLogStream", "logs:PutLogEvents"], "FunctionLogs.Arn"),
         (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),  # X-Ray knows no resources
     ]

@@ -11,7 +11,10 @@ from tests.template.transformed import stack
 
 TEMPLATE = Template.load()
 STACK = stack()
-GUARDED = sorted(STACK.of("AWS::DynamoDB::Table"))
+COUNTING = "LimitsTable"
+"""It holds what is counted anew where it is lost."""
+
+GUARDED = sorted(set(STACK.of("AWS::DynamoDB::Table")) - {COUNTING})
 
 
 def table(name: str) -> Table:
@@ -22,11 +25,12 @@ def keys(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
     return [(part["AttributeName"], part["KeyType"]) for part in schema]
 
 
-def test_there_are_three_tables_named_after_the_environment() -> None:
+def test_the_tables_are_named_after_the_environment() -> None:
     assert {table.name for table in TEMPLATE.tables("prod")} == {
         "k9-users-prod",
         "k9-reports-prod",
         "k9-embeddings-prod",
+        "k9-limits-prod",
     }
 
 
@@ -36,6 +40,7 @@ def test_there_are_three_tables_named_after_the_environment() -> None:
         ("users", [("user_id", "HASH")]),
         ("reports", [("id", "HASH")]),
         ("embeddings", [("product_id", "HASH"), ("owner_model", "RANGE")]),
+        ("limits", [("user_id", "HASH")]),
     ],
 )
 def test_keys(name: str, key: list[tuple[str, str]]) -> None:
@@ -60,7 +65,7 @@ def test_users_have_no_index() -> None:
     assert "GlobalSecondaryIndexes" not in table("users").create
 
 
-@pytest.mark.parametrize("name", ["users", "reports", "embeddings"])
+@pytest.mark.parametrize("name", ["users", "reports", "embeddings", "limits"])
 def test_every_declared_attribute_is_a_string_and_part_of_a_key(name: str) -> None:
     create = table(name).create
     schemas = [create["KeySchema"], *(index["KeySchema"] for index in create.get("GlobalSecondaryIndexes", []))]
@@ -87,6 +92,15 @@ def test_tables_survive_mistakes(logical_id: str) -> None:
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["SSESpecification"] == {"SSEEnabled": True}
     assert properties["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_what_is_counted_anew_goes_with_the_stack_and_is_encrypted_all_the_same() -> None:
+    body = resource(COUNTING)
+    assert (body["DeletionPolicy"], body["UpdateReplacePolicy"]) == ("Delete", "Delete")
+    properties = body["Properties"]
+    assert not {"DeletionProtectionEnabled", "StreamSpecification"} & properties.keys()
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
 
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.config import ConfigurationError, Settings, get_settings
+from shared.config import ConfigurationError, Settings, TenantLimits, get_settings, get_tenant_limits
 
 REQUIRED = {
     "environment": "ENVIRONMENT",
     "users_table": "DYNAMODB_USERS_TABLE",
     "reports_table": "DYNAMODB_REPORTS_TABLE",
     "embeddings_table": "DYNAMODB_EMBEDDINGS_TABLE",
+    "limits_table": "DYNAMODB_LIMITS_TABLE",
     "similarity_bucket": "SIMILARITY_BUCKET",
     "region": "AWS_DEFAULT_REGION",
     "dynamodb_region": "AWS_DEFAULT_REGION",
@@ -36,6 +37,7 @@ OPTIONAL: dict[str, object] = {
     "public_url": None,
     "local_sign_in": (),
     "token_life": timedelta(days=1),
+    "tenant_limits": TenantLimits({}),
 }
 POOL = "eu-west-1_AbCdEf123"
 POOL_URL = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
@@ -68,6 +70,33 @@ def test_what_has_a_default(name: str, default: object) -> None:
 )
 def test_a_variable_is_taken_as_it_is(name: str) -> None:
     assert getattr(settings(**{REQUIRED[name]: "value"}), name) == "value"
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("rate", "quota"), [("20", 200), ("0.1", 1), ("2.5", 25), ("999.9", 9999), ("0", None), ("", None)]
+    )
+    def test_a_rate_is_a_whole_number_of_requests_in_a_window(self, rate: str, quota: int | None) -> None:
+        quotas = settings(LIMIT_SEARCHES=rate).tenant_limits.quotas
+        assert quotas == ({} if quota is None else {"searches": quota})
+
+    def test_what_may_be_stored(self) -> None:
+        limits = settings(LIMIT_ROWS="5", LIMIT_BYTES="0").tenant_limits
+        assert (limits.rows, limits.bytes, limits.has_storage, limits.are_on) == (5, None, True, True)
+
+    @pytest.mark.parametrize("name", ["READS", "WRITES", "SEARCHES", "ROWS", "BYTES"])
+    @pytest.mark.parametrize("value", ["-1", "many", "1.25", "1e3", "10000000000000000", " 1", "\u0663"])
+    def test_a_wrong_one_is_named(self, name: str, value: str) -> None:
+        with pytest.raises(ConfigurationError, match=rf"LIMIT_{name} is .+: set it to"):
+            _ = settings(**{f"LIMIT_{name}": value}).tenant_limits
+
+    def test_a_process_reads_them_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert get_tenant_limits() is None
+        monkeypatch.setenv("LIMIT_READS", "1")
+        assert get_tenant_limits() is None
+        get_settings.cache_clear()
+        get_tenant_limits.cache_clear()
+        assert get_tenant_limits() == TenantLimits({"reads": 10})
 
 
 class TestRegion:

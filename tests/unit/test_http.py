@@ -395,6 +395,8 @@ class TestCors:
             "Content-Disposition",
             "ETag",
             "Location",
+            "RateLimit",
+            "RateLimit-Policy",
             "Retry-After",
             "X-Request-Id",
         }

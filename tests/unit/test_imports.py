@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
     {"shared.similarity", "shared.downloads"},
     {"shared.avatars"},
     {"shared.account"},
+    {"shared.limits"},
     {"shared.auth"},
     {"shared.binding"},
     {"shared.http"},

@@ -15,7 +15,9 @@ from .matrix_state import matrix_state
 from .preconditions import refuse_if_match
 
 
-@endpoint("POST", "/embeddings/similarity", status=202, refusals=(Forbidden, Conflict), honours=())
+@endpoint(
+    "POST", "/embeddings/similarity", status=202, refusals=(Forbidden, Conflict), honours=(), limited_as="searches"
+)
 def handler(caller: Caller, body: BuildMatrix, terms: Terms) -> Answer[MatrixState]:
     """Have the similarity matrix of a model version built: the k nearest neighbours of every product.
 

@@ -12,7 +12,7 @@ from .answer_size import require_answer_size
 from .catalogues import owner_to_read
 
 
-@endpoint("GET", "/embeddings/similarity/{product_id}", refusals=(Forbidden,))
+@endpoint("GET", "/embeddings/similarity/{product_id}", refusals=(Forbidden,), limited_as="searches")
 def handler(caller: Caller, product_id: EmbeddedProductId, query: ReadNeighbors) -> Neighbors:
     """A product's nearest neighbours as the last matrix has them, but for those deleted since."""
     owner = owner_to_read(caller, query.catalogue)

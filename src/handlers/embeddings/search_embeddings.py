@@ -10,7 +10,7 @@ from .catalogues import owner_to_read
 from .hits import search_result
 
 
-@endpoint("POST", "/embeddings/search", refusals=(Forbidden,))
+@endpoint("POST", "/embeddings/search", refusals=(Forbidden,), limited_as="searches")
 def handler(caller: Caller, body: SearchEmbeddings) -> SearchResult:
     """The products most like a vector, or like a product, which is not found itself; best first."""
     reference = Reference(body.embedding_vector, body.product_id)

@@ -8,10 +8,13 @@ from shared.errors import Conflict, Forbidden
 from shared.http import Answer, endpoint
 from shared.models.embedding import Embedding, StoreEmbedding
 
+from . import growth
 from .catalogues import owner_to_write, profile_of, query_of
 
 
-@endpoint("POST", "/embeddings", status=201, other_statuses=(200,), refusals=(Forbidden, Conflict))
+@endpoint(
+    "POST", "/embeddings", status=201, other_statuses=(200,), refusals=(Forbidden, Conflict), grows=growth.of_store
+)
 def handler(caller: Caller, body: StoreEmbedding, terms: Terms) -> Answer[Embedding]:
     """Store a product's embedding: 201 where it is new, 200 where it replaces another."""
     owner = owner_to_write(caller, body.catalogue)

@@ -6,12 +6,13 @@ from shared.errors import Forbidden
 from shared.http import endpoint
 from shared.models.embedding import BatchResult, StoreEmbeddings
 
+from . import growth
 from .batch import read_items, results
 from .catalogues import owner_to_write, profile_of
 from .preconditions import refuse_if_match
 
 
-@endpoint("POST", "/embeddings/batch", refusals=(Forbidden,), honours=("Idempotency-Key",))
+@endpoint("POST", "/embeddings/batch", refusals=(Forbidden,), honours=("Idempotency-Key",), grows=growth.of_batch)
 def handler(caller: Caller, body: StoreEmbeddings, terms: Terms) -> BatchResult:
     """Store up to 100 embeddings; what became of each, in order. A bad item does not stop the good ones."""
     refuse_if_match(terms)

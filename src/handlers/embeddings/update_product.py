@@ -6,10 +6,11 @@ from shared.errors import Conflict, Forbidden
 from shared.http import endpoint
 from shared.models.embedding import EmbeddedProductId, Embedding, EmbeddingKey, UpdateProduct
 
+from . import growth
 from .catalogues import owner_to_write
 
 
-@endpoint("PATCH", "/embeddings/{product_id}", refusals=(Forbidden, Conflict))
+@endpoint("PATCH", "/embeddings/{product_id}", refusals=(Forbidden, Conflict), grows=growth.of_update)
 def handler(
     caller: Caller, product_id: EmbeddedProductId, query: EmbeddingKey, body: UpdateProduct, terms: Terms
 ) -> Embedding:

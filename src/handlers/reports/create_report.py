@@ -7,8 +7,18 @@ from shared.http import endpoint
 from shared.models.fields import MAX_NAME
 from shared.models.report import CreateReport, DBReport, Report
 
+from . import growth
 
-@endpoint("POST", "/reports", status=201, location="/reports/{id}", refusals=(Conflict,), honours=("Idempotency-Key",))
+
+@endpoint(
+    "POST",
+    "/reports",
+    status=201,
+    location="/reports/{id}",
+    refusals=(Conflict,),
+    honours=("Idempotency-Key",),
+    grows=growth.of_create,
+)
 def handler(caller: Caller, body: CreateReport, terms: Terms) -> Report:
     """Create a report. The author defaults to the profile's name, the date to today (UTC)."""
     fields = {name: value for name, value in body if value is not None}

@@ -26,6 +26,7 @@ _FOLDER = "reports"
     refusals=(Forbidden,),
     media_types=tuple(MEDIA_TYPES.values()),
     content_headers=("Content-Disposition",),
+    limited_as="searches",
 )
 def handler(caller: Caller, report_id: ReportId, query: ExportQuery) -> Content | ExportLink:
     """The report as a file, with its favourites and their scores; a large one is a link to where it can be had."""

@@ -16,7 +16,7 @@ _POINTER = "/body/embedding_vector"
 """What a caller can give where the report's reference does not do."""
 
 
-@endpoint("POST", "/reports/{report_id}/search", refusals=(Forbidden,))
+@endpoint("POST", "/reports/{report_id}/search", refusals=(Forbidden,), limited_as="searches")
 def handler(caller: Caller, report_id: ReportId, body: SearchOptions) -> SearchResult:
     """The products most like the report's reference, or like a vector in the body; each says if it is a favourite."""
     report = ReportRepository.get_report(report_id, caller.user_id)

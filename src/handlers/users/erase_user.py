@@ -11,7 +11,7 @@ from shared.similarity.objects import default_objects
 from .accounts import ask_worker, erasure_state, own_account
 
 
-@endpoint("DELETE", "/user", status=202, refusals=(Forbidden, OutcomeUnknown))
+@endpoint("DELETE", "/user", status=202, refusals=(Forbidden, OutcomeUnknown), limited_as="none")
 def handler(caller: Caller) -> Answer[ErasureState]:
     """Erase everything that the caller owns. Whoever asks again while that is under way joins it."""
     store = ErasureStore.of_user(default_objects(), own_account(caller))

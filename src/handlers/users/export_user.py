@@ -8,7 +8,7 @@ from shared.models.account import AccountExport
 from .accounts import account_export, ask_worker, exports_of
 
 
-@endpoint("POST", "/user/export", status=202, refusals=(Forbidden, OutcomeUnknown))
+@endpoint("POST", "/user/export", status=202, refusals=(Forbidden, OutcomeUnknown), limited_as="searches")
 def handler(caller: Caller) -> Answer[AccountExport]:
     """Have a copy made of everything that the caller owns. Whoever asks again while one is being made joins it."""
     store = exports_of(caller)

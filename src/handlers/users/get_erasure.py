@@ -10,7 +10,7 @@ from shared.similarity.objects import default_objects
 from .accounts import erasure_state, own_account
 
 
-@endpoint("GET", "/user/erasure", refusals=(Forbidden,))
+@endpoint("GET", "/user/erasure", refusals=(Forbidden,), limited_as="none")
 def handler(caller: Caller) -> ErasureState:
     """How the erasure of the caller's account stands."""
     return erasure_state(ErasureStore.of_user(default_objects(), own_account(caller)).status())

@@ -23,6 +23,7 @@ from urllib.parse import unquote
 from ..database.account_rows import AccountRows
 from ..database.embedding_erasure import EmbeddingEraser
 from ..database.embeddings import require_owner
+from ..database.limit_counters import LimitCounters
 from ..database.manager import DatabaseManager, default_manager
 from ..database.settled import SETTLED_SECONDS
 from ..errors import ApiError, Forbidden, Unavailable
@@ -137,6 +138,7 @@ class _Erasing:
             self._erase_embeddings(model_version, tombstones=tombstones)
         self._erase_reports()
         self._erase_objects()
+        LimitCounters(self._manager).forget(self._user_id)
 
     def _erase_embeddings(self, model_version: str, *, tombstones: bool) -> None:
         """Until the index shows none: it lags behind."""

@@ -19,7 +19,7 @@ from botocore.hooks import BaseEventHooks
 
 
 class TooLateToSend(Exception):
-    """A try was due after the call's `send_by`, and was not sent."""
+    """A try was due after the call's `send_by`, or after one that must not be repeated, and was not sent."""
 
 
 @dataclass(slots=True)
@@ -30,6 +30,9 @@ class Attempts:
     ambiguous: int = 0
     send_by: float | None = None
     """`time.monotonic()` in seconds, after which no further try is sent."""
+
+    is_once: bool = False
+    """No try is sent after one that may have been applied: to apply it twice would be worse than not to know."""
 
     @property
     def may_have_been_applied(self) -> bool:
@@ -54,7 +57,10 @@ def watch_attempts(events: BaseEventHooks) -> None:
 
 def _refuse_late(**_: object) -> None:
     attempts = current_attempts.get()
-    if attempts is not None and attempts.send_by is not None and time.monotonic() > attempts.send_by:
+    if attempts is None:
+        return
+    is_late = attempts.send_by is not None and time.monotonic() > attempts.send_by
+    if is_late or (attempts.is_once and attempts.may_have_been_applied):
         raise TooLateToSend
 
 

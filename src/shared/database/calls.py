@@ -29,16 +29,16 @@ NO_ANSWERS = (NoConnectionError, HTTPClientError, ResponseParserError, TooLateTo
 
 
 @contextmanager
-def counted_call(send_by: float | None = None) -> Iterator[Attempts]:
+def counted_call(send_by: float | None = None, *, is_once: bool = False) -> Iterator[Attempts]:
     """The one AWS call that the block makes: its tries watched, its cost entered into the request's scope.
 
-    No try of it is sent after `send_by` (`time.monotonic()`, seconds). Raises Unavailable where the request has no time
-    left for it.
+    No try of it is sent after `send_by` (`time.monotonic()`, seconds), nor, where it `is_once`, after one that may have
+    been applied. Raises Unavailable where the request has no time left for it.
     """
     scope = current_scope()
     if scope:
         scope.ensure_time_for_a_call()
-    attempts = Attempts(send_by=send_by)
+    attempts = Attempts(send_by=send_by, is_once=is_once)
     token = current_attempts.set(attempts)
     try:
         yield attempts

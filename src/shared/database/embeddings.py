@@ -159,7 +159,7 @@ class EmbeddingRepository(Repository):
     def delete_embedding(self, product_id: str, user_id: str, model_version: str, terms: Terms | None = None) -> None:
         """Replace the embedding by a tombstone, which DynamoDB removes after a week. Raises as `writes.update` does."""
         tombstone = {"deleted_at": now(), "expires_at": int(time.time()) + TOMBSTONE_SECONDS}
-        change = Change(sets=tombstone, removes=(*_VECTOR_ATTRIBUTES, "product", "created_at"))
+        change = Change(sets=tombstone, removes=(*_VECTOR_ATTRIBUTES, "product", "created_at"), buries=True)
         self._update(product_id, user_id, model_version, change, terms)
 
     @operation
@@ -200,6 +200,12 @@ class EmbeddingRepository(Repository):
         """What changed at `since` or later (None: ever), oldest first, tombstones too, page by page."""
         for page in self._query(user_id, model_version, since=since, attributes=_INDEXED):
             yield [_to_index_row(from_item(item)) for item in page["Items"]]
+
+    @operation
+    def contents(self, user_id: str, model_version: str, names: Sequence[str]) -> Iterator[list[Row]]:
+        """These attributes of every embedding of the model version, as far as each has them, page by page."""
+        for page in self._query(user_id, model_version, condition=conditions.live(), attributes=names):
+            yield [from_item(item) for item in page["Items"]]
 
     @operation
     def changed_ids_since(self, user_id: str, model_version: str, since: str | None) -> Iterator[tuple[str, bool]]:

@@ -58,13 +58,16 @@ class DatabaseManager:
                     self._client = new_client(self.settings)
         return self._client
 
-    def call(self, operation: Operation, *, send_by: float | None = None, **parameters: Any) -> dict[str, Any]:
+    def call(
+        self, operation: Operation, *, send_by: float | None = None, is_once: bool = False, **parameters: Any
+    ) -> dict[str, Any]:
         """One DynamoDB call, its time checked and its cost entered into the request's scope.
 
-        No try of it is sent after `send_by` (`time.monotonic()`, seconds). Raises ConditionRefused, PayloadTooLarge,
-        TooManyRequests, Unavailable or OutcomeUnknown (a write whose answer is lost); any other AWS error as it is.
+        No try of it is sent after `send_by` (`time.monotonic()`, seconds), nor, where it `is_once`, after one that may
+        have been applied. Raises ConditionRefused, PayloadTooLarge, TooManyRequests, Unavailable or OutcomeUnknown (a
+        write whose answer is lost); any other AWS error as it is.
         """
-        with counted_call(send_by) as attempts:
+        with counted_call(send_by, is_once=is_once) as attempts:
             try:
                 answer: dict[str, Any] = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **parameters)
             except ClientError as error:

@@ -1,6 +1,6 @@
 """Reports: the table's repository."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,19 @@ class ReportRepository(Repository):
         """How many reports the user has, counted over every page of the index."""
         pages = self._query(user_id, Select="COUNT")
         return sum(page["Count"] for page in pages)
+
+    @operation
+    def contents(self, user_id: str, names: Sequence[str]) -> Iterator[list[Row]]:
+        """These attributes of every report of the user, as far as each has them, page by page."""
+        projection = {f"#{name}": name for name in names}
+        owned = conditions.owned_by(user_id)
+        pages = self._query(
+            user_id,
+            ProjectionExpression=", ".join(projection),
+            ExpressionAttributeNames={**owned.names, **projection},
+        )
+        for page in pages:
+            yield [from_item(item) for item in page["Items"]]
 
     @operation
     def update_report(
@@ -127,15 +140,14 @@ class ReportRepository(Repository):
     def _query(self, user_id: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every page of the user's index partition."""
         owned = conditions.owned_by(user_id)
+        usual: dict[str, Any] = {"ExpressionAttributeNames": owned.names, "ScanIndexForward": False}
         return query_pages(
             self._manager,
             TableName=self._manager.settings.reports_table,
             IndexName=self.index,
             KeyConditionExpression=owned.expression,
-            ExpressionAttributeNames=owned.names,
             ExpressionAttributeValues=owned.values,
-            ScanIndexForward=False,
-            **parameters,
+            **{**usual, **parameters},
         )
 
     def _target(self, report_id: str, user_id: str) -> Target:

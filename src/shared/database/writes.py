@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import Conflict, FieldError, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
 from ..models.fields import new_id, now, parse_timestamp, timestamp
 from ..scope import current_scope
-from . import conditions
+from . import conditions, growth
 from .attributes import Row, from_item, to_attribute, to_item
 from .conditions import REGISTER, Condition
 from .failures import ConditionRefused
@@ -99,6 +99,8 @@ class Change:
     adds: Mapping[str, set[str]] = field(default_factory=dict)
     deletes: Mapping[str, set[str]] = field(default_factory=dict)
     clocked: Collection[str] = ()
+    buries: bool = False
+    """It leaves a tombstone. Where growth is counted, the row that an update returns is then the one of before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +135,24 @@ def create(manager: DatabaseManager, target: Target, row: Mapping[str, Any], wri
     Raises Conflict where the key is taken.
     """
     try:
-        return _put(manager, target, row, write)
+        made = _put(manager, target, row, write)
     except ConditionRefused as refusal:
         existing = refusal.row
         if existing is None or not _is_owned(existing, target):
             raise target.taken() from refusal
         if _may_have_changed_another(existing, row["updated_at"], refusal) and not _knows(existing, write):
+            growth.note_made(target.kind, target.user_id, row)
             raise OutcomeUnknown from refusal
         if _is_entry(existing.get(_CREATED_BY), write):
+            if refusal.may_have_been_applied:
+                growth.note_made(target.kind, target.user_id, existing)
             return existing
         raise target.taken() from refusal
+    except OutcomeUnknown:
+        growth.note_made(target.kind, target.user_id, row)
+        raise
+    growth.note_made(target.kind, target.user_id, made)
+    return made
 
 
 def ensure(manager: DatabaseManager, target: Target, row: Mapping[str, Any]) -> Row:
@@ -190,14 +200,45 @@ def _write(
     for attempt in range(_MAX_ROUNDS):
         update = _Update(clock, change, terms, may_write, makes_rows)
         try:
-            return _try_update(manager, target, update)
+            row = _try_update(manager, target, update)
         except ConditionRefused as refusal:
-            row = _refusing_row(refusal, target, terms, makes_rows=makes_rows)
+            row = _told(refusal, target, update)
             if _is_done(row, clock, terms, refusal, target):
                 return row
             clock = max(_later_than(row, target), terms.not_before)
+        except OutcomeUnknown:
+            _note_perhaps_done(target, update)
+            raise
+        else:
+            _note_done(target, update, row)
+            return row
         pause(attempt)
     raise Unavailable(f"Too many others are changing this {target.kind}. Nothing was changed; try again.")
+
+
+def _told(refusal: ConditionRefused, target: Target, update: "_Update") -> Row:
+    """As `_refusing_row`; where an earlier try may have been applied, what it may have stored is counted first."""
+    if refusal.may_have_been_applied:
+        _note_perhaps_done(target, update)
+    return _refusing_row(refusal, target, update.terms, makes_rows=update.makes_rows)
+
+
+def _note_done(target: Target, update: "_Update", row: Row) -> None:
+    change = update.change
+    if change.buries:
+        growth.note_deleted(target.kind, target.user_id, row)
+    elif update.makes_rows and row.get("created_at") == update.clock:
+        growth.note_made(target.kind, target.user_id, row)
+    else:
+        growth.note_changed(target.kind, target.user_id, change.sets, change.adds)
+
+
+def _note_perhaps_done(target: Target, update: "_Update") -> None:
+    change = update.change
+    if update.makes_rows:
+        growth.note_made(target.kind, target.user_id, {**target.key, **change.sets})
+    elif not change.buries:
+        growth.note_changed(target.kind, target.user_id, change.sets, change.adds)
 
 
 def delete(manager: DatabaseManager, target: Target, versions: Collection[int] | None = None) -> None:
@@ -211,8 +252,11 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
     condition = conditions.owned_by(target.user_id)
     if versions is not None:
         condition &= conditions.at_version(versions)
+    returned: dict[str, Any] = {}
+    if growth.counting_scope(target.kind, target.user_id) is not None:
+        returned["ReturnValues"] = "ALL_OLD"
     try:
-        manager.call(
+        answer = manager.call(
             "delete_item",
             TableName=target.table,
             Key=to_item(target.key),
@@ -220,6 +264,7 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
             ExpressionAttributeNames=condition.names,
             ExpressionAttributeValues=condition.values,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **returned,
         )
     except ConditionRefused as refusal:
         if refusal.row is not None and _is_owned(refusal.row, target):
@@ -231,6 +276,9 @@ def delete(manager: DatabaseManager, target: Target, versions: Collection[int] |
             raise target.missing() from refusal
         if versions is not None:
             raise OutcomeUnknown from refusal
+    else:
+        if "Attributes" in answer:
+            growth.note_deleted(target.kind, target.user_id, from_item(answer["Attributes"]))
 
 
 def _put(manager: DatabaseManager, target: Target, row: Mapping[str, Any], write: WriteId) -> Row:
@@ -298,12 +346,13 @@ class _Update:
 
 
 def _try_update(manager: DatabaseManager, target: Target, update: _Update) -> Row:
+    is_to_measure = update.change.buries and growth.counting_scope(target.kind, target.user_id) is not None
     answer = manager.call(
         "update_item",
         send_by=None if target.send_within_seconds is None else time.monotonic() + target.send_within_seconds,
         TableName=target.table,
         Key=to_item(target.key),
-        ReturnValues="ALL_NEW",
+        ReturnValues="ALL_OLD" if is_to_measure else "ALL_NEW",
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
         **update.parameters(),
     )

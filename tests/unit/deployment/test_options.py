@@ -73,6 +73,15 @@ def test_every_setting_becomes_its_parameter() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["reads", "writes", "searches", "rows", "bytes"])
+def test_limits_of_one_user(kind: str) -> None:
+    for value in ("0", "20"):
+        given = ["--environment", "dev", f"--limit-{kind}", value]
+        assert options.parse(given).settings == {f"Limit{kind.capitalize()}": value}
+    with pytest.raises(SystemExit):
+        options.parse(["--environment", "dev", f"--limit-{kind}", "0.05"])
+
+
 def test_clients_are_taken_once_each() -> None:
     given = ["--environment", "dev", *(["--user-pool-client-id", "a"] * 2), "--user-pool-client-id", "b"]
     assert options.parse(given).client_ids == ("a", "b")

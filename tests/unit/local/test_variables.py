@@ -42,3 +42,10 @@ def test_a_run_against_aws_keeps_the_callers_credentials(profile: str | None, st
     assert made["AWS_REGION"] == "eu-west-1"
     assert {name: made[name] for name in made if name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")} == stated
     assert not any(name.startswith("AWS_ENDPOINT") for name in made)
+
+
+def test_limits_of_the_environment_are_those_of_each_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LIMIT_READS", "0.5"), ("LIMIT_ROWS", "7")):
+        monkeypatch.setenv(name, value)
+    limits = Settings(local()).tenant_limits
+    assert (limits.quotas, limits.rows, limits.bytes) == ({"reads": 5}, 7, None)

@@ -1,0 +1,270 @@
+"""The table of limits: what each tenant has used of theirs, in one item, changed by one UpdateItem a request.
+
+The item has an attribute for each class of routes and window of time that it has been counted in (`w178432` counts the
+writes of window 178432), so that every count has the same form, and none is refused because a window has begun. What
+past windows leave is removed on the way. Counts of requests never fall, so that who has seen one exhausted need not ask
+again. What is stored is counted by:
+
+rows, bytes                    at least what is stored, once it has been counted (`counted_at`);
+rows_reserved, bytes_reserved  all that was ever reserved: they never fall, so that a recount can tell what was reserved
+                               since it began;
+recount_not_before             when the next recount may begin, which is also the sign of the one that is under way.
+
+An item goes with its account's erasure (`forget`).
+"""
+
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from ..config import LIMIT_WINDOW_SECONDS, ROUTE_CLASSES, RouteClass, TenantLimits
+from ..errors import OutcomeUnknown, Unavailable
+from ..models.fields import now, parse_timestamp, timestamp
+from ..scope import Growth
+from .attributes import Row, from_item, to_attribute, to_item
+from .failures import ConditionRefused
+from .manager import DatabaseManager
+
+_SEND_WITHIN_SECONDS = 2.0
+"""No try of a count is sent later: a request must not wait long for what only counts it. The first one of a process
+takes a good part of it."""
+
+_PAST = range(2, 8)
+"""Windows that are removed by their names. The last one is kept: another process's clock may be that much behind."""
+
+_COUNT = re.compile(r"[rws][0-9]+")
+_MAX_LEFTOVERS = 200
+"""That one update removes, so that its expression stays short."""
+
+_LIMITED = ("rows", "bytes")
+_PROVISIONAL = {"rows": 100, "bytes": 1024 * 1024}
+"""At least so much may be stored before it is known what there is: one request's batch, one request's body."""
+
+RECOUNT_LONGEST = timedelta(minutes=20)
+RECOUNT_EVERY = timedelta(minutes=5)
+
+
+def count_name(route_class: RouteClass, window: int) -> str:
+    return f"{route_class[0]}{window}"
+
+
+def window_at(moment: float) -> int:
+    return int(moment // LIMIT_WINDOW_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one request would use: a place in a window, room to store, both or neither; `given_back` is not positive."""
+
+    user_id: str
+    window: int
+    route_class: RouteClass | None = None
+    growth: Growth = field(default_factory=Growth)
+    given_back: Growth = field(default_factory=Growth)
+    leftovers: Collection[str] = ()
+    """Counts of past windows that the item is known to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A tenant's item as it stands; None where there is none."""
+
+    row: Row
+
+    def count(self, route_class: RouteClass, window: int) -> int:
+        return int(self.row.get(count_name(route_class, window), 0))
+
+    def stored(self, name: str) -> int:
+        return int(self.row.get(name, 0))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether what was stored before is in the counters."""
+        return "counted_at" in self.row
+
+    @property
+    def may_be_recounted(self) -> bool:
+        return now() >= str(self.row.get("recount_not_before", ""))
+
+    def leftovers(self, window: int) -> tuple[str, ...]:
+        """Counts of windows that are over, some of very many."""
+        past = [name for name in self.row if _COUNT.fullmatch(name) and _is_past(name, window)]
+        return tuple(past[:_MAX_LEFTOVERS])
+
+
+class OverLimit(Exception):
+    """Something of the use is beyond a limit, and nothing was counted; `used` is the item that says so."""
+
+    def __init__(self, used: Used) -> None:
+        super().__init__("a limit of the tenant is reached")
+        self.used = used
+
+
+def provisional(limits: TenantLimits, name: str) -> int | None:
+    """What may be reserved of a limit before the tenant's rows have been counted; None where it is not limited."""
+    limit = limits.rows if name == "rows" else limits.bytes
+    return None if limit is None else max(limit // 10, min(limit, _PROVISIONAL[name]))
+
+
+class LimitCounters:
+    """The items of the table. Every method is one call."""
+
+    def __init__(self, manager: DatabaseManager) -> None:
+        self._manager = manager
+
+    def use(self, use: Use, limits: TenantLimits) -> Used:
+        """Count the request and reserve its room, or neither. Raises OverLimit, else as `DatabaseManager.call`.
+
+        A try that may have been applied is repeated only where that does no harm: a request counted twice, or room
+        reserved twice, keeps within the limits; room given back twice would not.
+        """
+        update = _Update(use, limits)
+        _ = self._manager.client  # made before the time runs, as it is where a process begins
+        try:
+            answer = self._manager.call(
+                "update_item",
+                send_by=time.monotonic() + _SEND_WITHIN_SECONDS,
+                is_once=bool(use.given_back),
+                TableName=self._table,
+                Key=_key(use.user_id),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **update.parameters(),
+            )
+        except ConditionRefused as refusal:
+            raise OverLimit(Used(refusal.row or {})) from refusal
+        return Used(from_item(answer["Attributes"]))
+
+    def begin_recount(self, user_id: str) -> tuple[str, Growth] | None:
+        """A claim, and all that was reserved so far; None where another recount is under way, or was a moment ago."""
+        moment = now()
+        claim = timestamp(parse_timestamp(moment) + RECOUNT_LONGEST)
+        condition = "attribute_not_exists(#next) OR #next <= :now"
+        try:
+            answer = self._update(user_id, "SET #next = :claim", condition, {":claim": claim, ":now": moment})
+        except ConditionRefused:
+            return None
+        row = from_item(answer["Attributes"])
+        return claim, Growth(int(row.get("rows_reserved", 0)), int(row.get("bytes_reserved", 0)))
+
+    def finish_recount(self, user_id: str, claim: str, stored: Growth, reserved: Growth) -> bool:
+        """Set the counters to what is stored, and what was reserved since there was `reserved`; whether it was done."""
+        moment = now()
+        values = {
+            ":claim": claim,
+            ":next": timestamp(parse_timestamp(moment) + RECOUNT_EVERY),
+            ":now": moment,
+            ":zero": 0,
+            ":rows": stored.rows - reserved.rows,
+            ":bytes": stored.bytes - reserved.bytes,
+        }
+        expression = (
+            "SET #rows = if_not_exists(#rows_reserved, :zero) + :rows,"
+            " #bytes = if_not_exists(#bytes_reserved, :zero) + :bytes, #counted_at = :now, #next = :next"
+        )
+        try:
+            self._update(user_id, expression, "#next = :claim", values)
+        except ConditionRefused:
+            return False  # erased meanwhile, or taken over: it took too long
+        return True
+
+    def forget(self, user_id: str) -> None:
+        """Delete the item. Raises as `DatabaseManager.call`."""
+        try:
+            self._manager.call("delete_item", TableName=self._table, Key=_key(user_id))
+        except OutcomeUnknown as error:
+            raise Unavailable("The table of limits does not answer.") from error
+
+    def _update(self, user_id: str, expression: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        names = {"next": "recount_not_before", "counted_at": "counted_at"} | {
+            name: name for name in ("rows", "bytes", "rows_reserved", "bytes_reserved")
+        }
+        used = {f"#{alias}": name for alias, name in names.items() if re.search(rf"#{alias}\b", expression + condition)}
+        return self._manager.call(
+            "update_item",
+            TableName=self._table,
+            Key=_key(user_id),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=used,
+            ExpressionAttributeValues={name: to_attribute(value) for name, value in values.items()},
+            ReturnValues="ALL_NEW",
+        )
+
+    @property
+    def _table(self) -> str:
+        return self._manager.settings.limits_table
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """The one UpdateItem of a use."""
+
+    use: Use
+    limits: TenantLimits
+
+    def parameters(self) -> dict[str, Any]:
+        sets, removes, conditions = self._sets(), self._removes(), self._conditions()
+        additions = ", ".join(f"#{name} = if_not_exists(#{name}, :zero) + :{name}" for name in sets)
+        removals = ", ".join(f"#{name}" for name in removes)
+        clauses = [f"{verb} {listed}" for verb, listed in (("SET", additions), ("REMOVE", removals)) if listed]
+        values = {f":{name}": number for name, number in sets.items()} | ({":zero": 0} if sets else {})
+        parameters: dict[str, Any] = {"UpdateExpression": " ".join(clauses)}
+        names = {*sets, *removes}
+        if conditions:
+            parameters["ConditionExpression"] = " AND ".join(f"({condition})" for condition, _ in conditions)
+            for condition, bounds in conditions:
+                names |= set(re.findall(r"#(\w+)", condition))
+                values |= bounds
+        if values:
+            parameters["ExpressionAttributeValues"] = {name: to_attribute(number) for name, number in values.items()}
+        return parameters | {"ExpressionAttributeNames": {f"#{name}": name for name in sorted(names)}}
+
+    def _sets(self) -> dict[str, int]:
+        """What is added to, and how much."""
+        use = self.use
+        added = {count_name(use.route_class, use.window): 1} if use.route_class else {}
+        if use.growth or use.given_back:
+            change = use.growth + use.given_back
+            added |= {"rows": change.rows, "bytes": change.bytes}
+        if use.growth:
+            added |= {"rows_reserved": use.growth.rows, "bytes_reserved": use.growth.bytes}
+        return added
+
+    def _removes(self) -> list[str]:
+        use = self.use
+        by_name = [count_name(kind, use.window - ago) for kind in ROUTE_CLASSES for ago in _PAST]
+        known = [name for name in use.leftovers if _is_past(name, use.window)]  # the clock may have been set back
+        return list(dict.fromkeys((*by_name, *known))) if use.route_class or known else []
+
+    def _conditions(self) -> list[tuple[str, dict[str, int]]]:
+        """Each with the numbers that it compares with."""
+        use = self.use
+        found: list[tuple[str, dict[str, int]]] = []
+        if use.route_class:
+            count = count_name(use.route_class, use.window)
+            found.append((_fewer(count, ":quota", "<"), {":quota": self.limits.quotas[use.route_class]}))
+        for name, limit in (("rows", self.limits.rows), ("bytes", self.limits.bytes)):
+            wanted, back = getattr(use.growth, name), getattr(use.given_back, name)
+            provisionally = provisional(self.limits, name)
+            if limit is None or provisionally is None or wanted <= 0:
+                continue
+            found.append((_fewer(name, f":room_{name}"), {f":room_{name}": limit - wanted - back}))
+            uncounted = f"attribute_exists(#counted_at) OR {_fewer(f'{name}_reserved', f':first_{name}')}"
+            found.append((uncounted, {f":first_{name}": provisionally - wanted}))
+        return found
+
+
+def _is_past(count: str, window: int) -> bool:
+    return int(count[1:]) <= window - _PAST.start
+
+
+def _fewer(name: str, bound: str, operator: str = "<=") -> str:
+    return f"attribute_not_exists(#{name}) OR #{name} {operator} {bound}"
+
+
+def _key(user_id: str) -> Any:
+    return to_item({"user_id": user_id})

@@ -1,0 +1,262 @@
+"""Whether one request of a tenant is within their limits: counted, and room for it reserved, in one call at most.
+
+- A request of a window that this process knows to be exhausted is refused without a call.
+- Room is reserved before the handler runs, for the most that the request can store. What it did not store after all is
+  given back with this process's next call for the tenant, as is what it deleted; where the request has made no call,
+  with one of its own.
+- Where the table of limits does not answer, a request that can store more is refused (503), as nothing could be held
+  otherwise; any other goes on, and the log says so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from botocore.exceptions import ClientError
+
+from ..config import LIMIT_WINDOW_SECONDS, RouteClass, TenantLimits
+from ..database.limit_counters import LimitCounters, OverLimit, Use, Used, window_at
+from ..database.manager import DatabaseManager, default_manager
+from ..errors import ApiError, LimitExceeded, OutcomeUnknown, Unavailable
+from ..scope import Growth, current_scope
+from ..tasks import request_task
+from ..telemetry import log_warning
+from .fields import Policy, fields
+from .memory import LimitMemory, process_memory
+
+STORAGE_RETRY_SECONDS = 120
+"""A recount takes a minute and what it takes to read the rows."""
+
+MANY_LEFTOVERS = 100
+"""Counts of past windows that one process leaves to the next. More of them are removed at once, by a call more: they
+come from a hundred requests at least, each of which met a process that had never seen the tenant."""
+
+_FAILURES = (ApiError, ClientError)
+_NOTHING = Growth()
+
+
+@dataclass(slots=True)
+class Admission:
+    """A request that may be answered: what it reserved, header fields for its answer, and what the log is to say."""
+
+    limits: TenantLimits
+    user_id: str
+    began: float
+    counters: LimitCounters
+    memory: LimitMemory
+    reserved: Growth = _NOTHING
+    has_called: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """Give back what was reserved and not used, and what was deleted. Raises nothing: it is a count, no more."""
+        scope = current_scope()
+        if scope is None or scope.storage_of is None:
+            return
+        unused = scope.grown + -self.reserved
+        freed = Growth(min(0, unused.rows), min(0, unused.bytes))
+        if not freed:
+            return
+        self.memory.keep(self.user_id, freed, self.began)
+        if not self.has_called:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        returns = self.memory.take(self.user_id)
+        use = Use(self.user_id, window_at(self.memory.clock()), given_back=_sum(returns))
+        try:
+            self.counters.use(use, self.limits)
+        except _FAILURES as error:
+            _keep_if_unsent(self.memory, self.user_id, returns, error)
+            self.details["limits_unavailable"] = 1
+
+
+def admit(
+    limits: TenantLimits,
+    user_id: str,
+    route_class: RouteClass | None,
+    growth: Growth,
+    *,
+    manager: DatabaseManager | None = None,
+    memory: LimitMemory | None = None,
+) -> Admission:
+    """Count a request that may store `growth` more. Raises LimitExceeded, or Unavailable (see above)."""
+    counters = LimitCounters(manager or default_manager())
+    remembered = memory or process_memory()
+    scope = current_scope()
+    if scope is not None and limits.has_storage:
+        scope.storage_of = user_id
+    admission = Admission(limits, user_id, remembered.clock(), counters, remembered)
+    _Admitting(admission, route_class if route_class in limits.quotas else None, growth).run()
+    return admission
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitting:
+    """The way to an admission."""
+
+    admission: Admission
+    route_class: RouteClass | None
+    """Where it is limited."""
+
+    growth: Growth
+
+    def run(self) -> None:
+        if self.route_class and self._memory.is_exhausted(self._user_id, self.route_class, self._window):
+            self._refuse_rate(self.route_class)
+        too_much = [name for name, limit in self._storage() if getattr(self.growth, name) > limit]
+        if too_much:
+            self._refuse_storage(too_much, None)
+        if self.route_class or self.growth:
+            self._count()
+
+    def _count(self) -> None:
+        returns = self._memory.take(self._user_id)
+        leftovers = self._memory.leftovers(self._user_id)
+        use = Use(self._user_id, self._window, self.route_class, self.growth, _sum(returns), leftovers)
+        self.admission.has_called = True
+        try:
+            used = self.admission.counters.use(use, self.admission.limits)
+        except OverLimit as refusal:
+            self._memory.put_back(self._user_id, returns)
+            self._refuse(refusal.used)
+        except _FAILURES as error:
+            _keep_if_unsent(self._memory, self._user_id, returns, error)
+            self._go_on_uncounted(error)
+        else:
+            self._note(used)
+
+    def _note(self, used: Used) -> None:
+        self.admission.reserved = self.growth
+        left = used.leftovers(self._window)
+        self._memory.note_leftovers(self._user_id, left)
+        if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
+            self._memory.exhaust(self._user_id, self.route_class, self._window)
+        self.admission.headers = fields(self._policies(used))
+        if len(left) > MANY_LEFTOVERS:
+            self._tidy(left)
+
+    def _tidy(self, leftovers: Sequence[str]) -> None:
+        try:
+            self.admission.counters.use(Use(self._user_id, self._window, leftovers=leftovers), self.admission.limits)
+        except _FAILURES:
+            self.admission.details["limits_unavailable"] = 1
+        else:
+            self._memory.note_leftovers(self._user_id, ())
+
+    def _go_on_uncounted(self, error: Exception) -> None:
+        if self.growth:
+            raise Unavailable(
+                "What the account stores cannot be counted now, as it is limited. Nothing was changed; try again later."
+            ) from error
+        self.admission.headers = fields(self._policies(None))
+        self.admission.details["limits_unavailable"] = 1
+
+    def _refuse(self, used: Used) -> NoReturn:
+        if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
+            self._memory.exhaust(self._user_id, self.route_class, self._window)
+            self._refuse_rate(self.route_class)
+        full = [name for name, limit in self._storage() if used.stored(name) + getattr(self.growth, name) > limit]
+        self._ask_for_recount(used)
+        self._refuse_storage(full, used)
+
+    def _refuse_rate(self, route_class: RouteClass) -> NoReturn:
+        quota, wait = self._quota(route_class), self._seconds_left()
+        raise LimitExceeded(
+            f"More than {quota} requests of the class {route_class!r} in {LIMIT_WINDOW_SECONDS} seconds, which is the"
+            f" limit of one account. Nothing was changed. Go on in {wait} seconds.",
+            violated=[route_class],
+            retry_after=wait,
+            fields=fields([self._rate_policy(route_class, 0)]),
+        )
+
+    def _refuse_storage(self, full: Sequence[str], used: Used | None) -> NoReturn:
+        """`full` are the limits that are reached; where there are none, it is not yet known what the account stores."""
+        violated = full or [name for name, _ in self._storage()]
+        raise LimitExceeded(
+            " ".join([*(self._fullness(name, used) for name in full), *([] if full else [_BEING_COUNTED]), _TO_DO]),
+            violated=violated,
+            retry_after=STORAGE_RETRY_SECONDS,
+            fields=fields(self._storage_policies(used)),
+        )
+
+    def _fullness(self, name: str, used: Used | None) -> str:
+        limit, wanted = dict(self._storage())[name], getattr(self.growth, name)
+        beside = "" if used is None else f" beside the {used.stored(name)} that are counted"
+        return f"An account may store {limit} {name}; {wanted} more do not fit{beside}."
+
+    def _ask_for_recount(self, used: Used) -> None:
+        if not used.may_be_recounted or not self._memory.may_ask(self._user_id):
+            return
+        try:
+            request_task({"task": "recount", "user_id": self._user_id})
+        except ApiError as error:
+            log_warning("the worker could not be asked", task="recount", exception=type(error).__name__)
+
+    def _policies(self, used: Used | None) -> list[Policy]:
+        rate = []
+        if self.route_class:
+            count = None if used is None else used.count(self.route_class, self._window)
+            left = None if count is None else self._quota(self.route_class) - count
+            rate = [self._rate_policy(self.route_class, left)]
+        return [*rate, *self._storage_policies(used)]
+
+    def _rate_policy(self, route_class: RouteClass, left: int | None) -> Policy:
+        reset = None if left is None else self._seconds_left()
+        return Policy(route_class, self._quota(route_class), LIMIT_WINDOW_SECONDS, None, left, reset)
+
+    def _storage_policies(self, used: Used | None) -> list[Policy]:
+        units = {"rows": "rows", "bytes": "content-bytes"}
+        return [
+            Policy(name, limit, None, units[name], None if used is None else limit - used.stored(name))
+            for name, limit in self._storage()
+        ]
+
+    def _storage(self) -> list[tuple[str, int]]:
+        """The limits of what is stored that the request may come up against."""
+        limits, growth = self.admission.limits, self.growth
+        both = (("rows", limits.rows, growth.rows), ("bytes", limits.bytes, growth.bytes))
+        return [(name, limit) for name, limit, wanted in both if limit is not None and wanted > 0]
+
+    def _quota(self, route_class: RouteClass) -> int:
+        return self.admission.limits.quotas[route_class]
+
+    def _seconds_left(self) -> int:
+        end = (self._window + 1) * LIMIT_WINDOW_SECONDS
+        return max(1, math.ceil(end - self.admission.began))
+
+    @property
+    def _window(self) -> int:
+        return window_at(self.admission.began)
+
+    @property
+    def _memory(self) -> LimitMemory:
+        return self.admission.memory
+
+    @property
+    def _user_id(self) -> str:
+        return self.admission.user_id
+
+
+_BEING_COUNTED = "What the account stores is being counted, as it is limited now."
+_TO_DO = (
+    "Nothing was changed. Delete what is not needed. The count is checked now and then, as it may be too high; try"
+    f" again in {STORAGE_RETRY_SECONDS} seconds."
+)
+
+
+def _sum(returns: Sequence[tuple[Growth, float]]) -> Growth:
+    total = _NOTHING
+    for growth, _ in returns:
+        total += growth
+    return total
+
+
+def _keep_if_unsent(
+    memory: LimitMemory, user_id: str, returns: Sequence[tuple[Growth, float]], error: Exception
+) -> None:
+    """What a call would have given back, unless it may have done so."""
+    if not isinstance(error, OutcomeUnknown):
+        memory.put_back(user_id, returns)

@@ -1,0 +1,71 @@
+"""Counting anew what a tenant stores: what a worker does when somebody was refused for it.
+
+The counters never are too low, and a process that ends before it has given room back leaves them too high. Setting them
+right must not make them too low, while requests go on. So what is reserved since the recount began counts on top, and:
+
+- the rows are read only once every request of before it must have ended, and the index shows what it stored;
+- the counters are set only once nothing can be given back any more that concerns a row of before they were read. What
+  is given back meanwhile is lost by it, which errs on the safe side.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from ..database.content import CONTENT, content_bytes
+from ..database.embeddings import EmbeddingRepository, require_owner
+from ..database.limit_counters import LimitCounters
+from ..database.manager import DatabaseManager, default_manager
+from ..database.model_versions import ModelVersionRepository
+from ..database.reports import ReportRepository
+from ..errors import Forbidden
+from ..scope import Growth
+from ..similarity.objects import ObjectStore
+
+SETTLE_SECONDS = 30.0
+"""Longer than a request may take (25 s), or than what it gives back is kept (20 s), and some lag of the index."""
+
+_NAP_SECONDS = 1.0
+
+
+def recount(
+    objects: ObjectStore,
+    *,
+    user_id: str,
+    check: Callable[[], None],
+    manager: DatabaseManager | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Set the tenant's counters to what is stored; whether it was done, and not left to another. `check` may raise to
+    end it, and nothing is changed then."""
+    used = manager or default_manager()
+    counters = LimitCounters(used)
+    begun = counters.begin_recount(user_id)
+    if begun is None:
+        return False
+    claim, reserved = begun
+    _wait(check, sleep)
+    stored = Growth()
+    for growth in _stored(used, user_id):
+        check()
+        stored += growth
+    _wait(check, sleep)
+    return counters.finish_recount(user_id, claim, stored, reserved)
+
+
+def _stored(manager: DatabaseManager, user_id: str) -> Iterator[Growth]:
+    """Page by page."""
+    for rows in ReportRepository(manager).contents(user_id, CONTENT):
+        yield Growth(len(rows), sum(map(content_bytes, rows)))
+    try:
+        require_owner(user_id)
+    except Forbidden:
+        return  # who may not store embeddings has none
+    for model_version in ModelVersionRepository(manager).list_model_versions(user_id):
+        for rows in EmbeddingRepository(manager).contents(user_id, model_version, CONTENT):
+            yield Growth(len(rows), sum(map(content_bytes, rows)))
+
+
+def _wait(check: Callable[[], None], sleep: Callable[[float], None]) -> None:
+    for _ in range(int(SETTLE_SECONDS / _NAP_SECONDS)):
+        check()
+        sleep(_NAP_SECONDS)
