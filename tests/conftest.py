@@ -3,25 +3,20 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
 
-import boto3
 import pytest
 from hypothesis import settings
-from moto import mock_aws
 
 from handlers import worker
 from scripts.building.swagger_ui import ensure_swagger_ui
 from shared import tasks
-from shared.config import get_settings
 from shared.database.manager import DatabaseManager, default_manager
 from shared.process import renew
 from tests.support.api import Api
+from tests.support.emulated import emulated_aws
 from tests.support.environment import function_environment
 from tests.support.sizes import size
-from tests.support.tables import create_tables
 from tests.support.tokens import TokenFactory
 
 settings.register_profile("k9", max_examples=size(100, 25))
@@ -61,18 +56,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     renew()
 
 
-@lru_cache
-def _client(service: Literal["dynamodb", "s3"]) -> Any:
-    """One for all tests, as making it takes longer than what it is for; the emulator is asked anew each time."""
-    return boto3.client(service)
-
-
 @pytest.fixture
 def manager() -> Iterator[DatabaseManager]:
     """The process's manager over tables in moto, in this process: nothing opens a socket."""
-    with mock_aws():
-        create_tables(_client("dynamodb"))
-        _client("s3").create_bucket(Bucket=get_settings().similarity_bucket)
+    with emulated_aws():
         tasks.set_local_worker(worker.handler)
         yield default_manager()
         assert tasks.wait_for_local_tasks(20)

@@ -28,8 +28,11 @@ from shared.similarity.objects import ObjectStore
 from tests.contract.differences import DYNOXIDE_HAS_NO_S3, unlike
 from tests.support.accounts import Clock, Erasure, Killed, embed, every_version, keys_of, opened, settle_in, versioned
 from tests.support.engines import Engine
+from tests.support.sizes import size
 
-PRODUCTS, REPORTS = 4_960, 40
+ROWS = size(5_000, 1_250)
+REPORTS = 40
+PRODUCTS = ROWS - REPORTS
 MOST_WORKERS = 1_000
 PROGRESS = frozenset({"BatchWriteItem", "DeleteItem", "DeleteObjects", "AbortMultipartUpload"})
 """Changes that nobody makes again."""
@@ -112,7 +115,7 @@ def scanned(manager: DatabaseManager, table: str) -> Iterator[Any]:
         position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-class TestFiveThousandRows:
+class TestManyRows:
     """On the strictest engine, which is the fastest as well; the bucket is this process's own."""
 
     @pytest.fixture
@@ -135,7 +138,7 @@ class TestFiveThousandRows:
 
     @pytest.fixture
     def large(self, strict: DatabaseManager, bucket: ObjectStore, alice: str, bob: str) -> str:
-        """Alice has 5,000 rows; so has nobody else, but Bob has what most have."""
+        """Alice has all these rows; so has nobody else, but Bob has what most have."""
         settle_in(strict, bucket, bob)
         embed(strict, alice, "p-0")
         for prefix in owned_prefixes(alice):
@@ -159,7 +162,7 @@ class TestFiveThousandRows:
         """Each worker is killed after the first call that none before it has made, and the next goes on with what is
         left. One that never outlives a change never notes how many it made: hence once more, killed between them alone.
         """
-        monkeypatch.setattr(embedding_erasure, "_PAGE_ROWS", 500)  # a worker that is killed at once reads less
+        monkeypatch.setattr(embedding_erasure, "_PAGE_ROWS", ROWS // 10)  # a worker that is killed at once reads less
         if not spared:
             monkeypatch.setattr(parallel, "_THREADS", 1)  # nor do threads start to be killed
         others = rows_of(strict, bob), keys_of(bucket, bob)
@@ -194,14 +197,14 @@ class TestFiveThousandRows:
             status = erasure.store.status()
             assert status
             assert (status.reports, status.embeddings) == (REPORTS, PRODUCTS)
-            assert killed.count("PutObject") > PRODUCTS // 500
+            assert killed.count("PutObject") > PRODUCTS // (ROWS // 10)
 
     def test_a_copy_that_is_killed_after_every_call(
         self, strict: DatabaseManager, bucket: ObjectStore, large: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of a first worker the first call counts, of a second the first two, and so on, until one is not killed; each
         is followed by one that finishes."""
-        monkeypatch.setattr(sections, "FILE_BYTES", 400_000)
+        monkeypatch.setattr(sections, "FILE_BYTES", 80 * ROWS)
         clock = Clock()
         store = ExportStore(bucket, large, clock=clock)
         work: Callable[[], None] = lambda: export(  # noqa: E731 - one call, often
@@ -211,7 +214,7 @@ class TestFiveThousandRows:
             check=lambda: None,
             manager=strict,
             clock=clock,
-            part_bytes=20_000,
+            part_bytes=4 * ROWS,
         )
         calls, is_killed = 0, True
         while is_killed:

@@ -1,0 +1,47 @@
+"""The tables and the bucket in moto, as every test finds them: made once through its API, then copied for each test.
+
+Making them by requests takes longer than most tests do what they are about.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+
+from tests.support.environment import AWS_IDENTITY, function_environment
+from tests.support.tables import create_tables
+
+
+@contextmanager
+def emulated_aws() -> Iterator[None]:
+    """AWS in this process, with empty tables of the template and an empty bucket, and nothing else."""
+    tables, buckets = _empty()
+    with mock_aws():
+        _tables().update(deepcopy(tables))
+        _buckets().update(deepcopy(buckets))
+        yield
+
+
+@lru_cache(maxsize=1)
+def _empty() -> tuple[dict[str, Any], dict[str, Any]]:
+    with mock_aws():
+        create_tables(boto3.client("dynamodb"))
+        boto3.client("s3").create_bucket(Bucket=function_environment()["SIMILARITY_BUCKET"])
+        return dict(_tables()), dict(_buckets())
+
+
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = dynamodb_backends[DEFAULT_ACCOUNT_ID][AWS_IDENTITY["AWS_DEFAULT_REGION"]].tables
+    return tables
+
+
+def _buckets() -> dict[str, Any]:
+    buckets: dict[str, Any] = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets
+    return buckets
