@@ -1,0 +1,126 @@
+"""The suite's two ways: all mutants with whatever tests reach them, or some of them with the tests that are known."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..outcome import Options, Outcome
+from . import ledger, reach, scope
+from .hunting import Hunters
+from .ledger import ANEW, Ledger
+from .mutants import Mutant, all_mutants
+from .session import Tests, settle, with_tests
+from .swapping import Live
+
+TESTS = ("tests/security", "tests/unit")
+_ELSEWHERE = ("building", "client", "deployment", "description", "local", "migration", "proof")
+"""Folders of unit tests that are about other code than src."""
+
+_SAMPLE = 40
+_CONTROL = "nothing at all"
+"""A kind of mutation for the hunters themselves: nothing is taken out, and no test may fail."""
+
+
+def prove(options: Options) -> Outcome:
+    outcome = Outcome.of("mutants", (*scope.KINDS, _CONTROL))
+    mutants = all_mutants()
+    kinds = Counter(mutant.kind for mutant in mutants)
+    outcome.figures["mutants of the code"] = ", ".join(f"{kind} {kinds[kind]:,}" for kind in scope.KINDS)
+    known = ledger.read()
+    if options.is_quick:
+        outcome.violations += known.faults(mutants)
+        _prove_some(outcome, _sample(options, mutants, known), known)
+    else:
+        _prove_all(outcome, mutants, known)
+    return outcome
+
+
+def _prove_some(outcome: Outcome, sample: Sequence[Mutant], known: Ledger) -> None:
+    """These mutants again, each with the test that caught it before."""
+    killers = {mutant.name: known.killers[mutant.name] for mutant in sample}
+
+    def use(tests: Tests) -> None:
+        hunters = Hunters(tests, _live())
+        _control(outcome, hunters, sample, killers)
+        for mutant in sample:
+            outcome.cases += 1
+            outcome.faults[mutant.kind] += 1
+            if hunters.killer_of(mutant, [killers[mutant.name]]) is None:
+                outcome.violations.append(
+                    f"{mutant.place}: {killers[mutant.name]} does not notice any more: {mutant.name}: {ANEW}"
+                )
+
+    outcome.violations += [f"cannot be collected: {error}" for error in with_tests(sorted(set(killers.values())), use)]
+
+
+def _prove_all(outcome: Outcome, mutants: Sequence[Mutant], known: Ledger) -> None:
+    """Every mutant, with the test that caught it before, or else with all that come by what was taken out."""
+
+    def use(tests: Tests) -> None:
+        live = _live()
+        hunters = Hunters(tests, live)
+        reached = reach.record(tests, live, scope.modules())
+        outcome.figures["tests"] = f"{len(reached.seconds):,}, which take {sum(reached.seconds.values()):.0f} s"
+        outcome.violations += [
+            f"{test} fails although nothing is taken out: {why}" for test, why in reached.failures.items()
+        ]
+        found = {mutant.name: _killer(hunters, reached, mutant, known) for mutant in mutants}
+        caught = {name: killer for name, killer in found.items() if killer is not None}
+        _control(outcome, hunters, mutants, caught)
+        _count(outcome, mutants, caught, known)
+        ledger.keep_killers(caught)
+
+    outcome.violations += [f"cannot be collected: {error}" for error in with_tests(_paths(), use)]
+
+
+def _killer(hunters: Hunters, reached: reach.Reach, mutant: Mutant, known: Ledger) -> str | None:
+    before = known.killers.get(mutant.name)
+    if before is not None and before not in reached.failures:
+        killer = hunters.killer_of(mutant, [before])
+        if killer is not None:
+            return killer
+    candidates = reached.tests_of(mutant) if mutant.is_of_function else reached.files_of(mutant.module)
+    return hunters.killer_of(mutant, candidates)
+
+
+def _count(outcome: Outcome, mutants: Sequence[Mutant], caught: Mapping[str, str], known: Ledger) -> None:
+    for mutant in mutants:
+        outcome.cases += 1
+        outcome.faults[mutant.kind] += 1
+        if mutant.name not in caught and mutant.name not in known.equivalents:
+            outcome.violations.append(f"{mutant.place}: no test notices: {mutant.name}")
+    outcome.violations += Ledger(caught, known.equivalents).stale_equivalents({mutant.name for mutant in mutants})
+    outcome.figures["change nothing"] = f"{len(known.equivalents)}, each with its reason in equivalents.json"
+
+
+def _control(outcome: Outcome, hunters: Hunters, mutants: Iterable[Mutant], killers: Mapping[str, str]) -> None:
+    """The hunters' own mutant: with code exchanged for the same, every test that catches something must pass."""
+    modules = sorted({mutant.module for mutant in mutants})
+    tests = sorted(set(killers.values()))
+    outcome.cases += 1
+    outcome.faults[_CONTROL] += 1
+    failing = hunters.failing_without_mutant(tests, modules)
+    if failing is not None:
+        outcome.violations.append(f"{failing} fails although nothing is taken out: what it catches means nothing")
+
+
+def _live() -> Live:
+    live = Live()
+    settle()
+    return live
+
+
+def _sample(options: Options, mutants: Sequence[Mutant], known: Ledger) -> list[Mutant]:
+    """Some of each kind, those alone that take no process of their own."""
+    fit = [mutant for mutant in mutants if mutant.is_of_function and mutant.name in known.killers]
+    source = options.random("mutation")
+    chosen: list[Mutant] = []
+    for kind in scope.KINDS:
+        of_kind = [mutant for mutant in fit if mutant.kind == kind]
+        chosen += source.sample(of_kind, min(len(of_kind), max(1, _SAMPLE * len(of_kind) // len(fit))))
+    return chosen
+
+
+def _paths() -> list[str]:
+    root = scope.SOURCE.parent
+    left_out = [f"--ignore={root / TESTS[1] / folder}" for folder in _ELSEWHERE]
+    return [*(str(root / path) for path in TESTS), *left_out]
