@@ -23,7 +23,7 @@ from .world import World, a_world
 _FAULTS = ("before a call", "after a call", "in a thread of a batch", "second death")
 _FEW_CALLS = 8
 _PAIRS_OF_MANY = 24
-_QUICK_POINTS = 4
+_QUICK_POINTS = 3
 _QUICK_POINTS_OF_MANY = 2
 _QUICK_PAIRS_OF = 3
 """One of so many scenarios is tried with two deaths in quick mode."""
@@ -53,6 +53,7 @@ class _Suite:
         self._outcome = outcome
         self._stages = Stages(world)
         self._calls = 0
+        self._seen = 0
         self._excused: Counter[str] = Counter()
 
     def figures(self, scenarios: Sequence[Scenario]) -> dict[str, str]:
@@ -61,7 +62,7 @@ class _Suite:
         return {
             "covered": covered,
             "scenarios": f"{len(scenarios)} with {self._calls} AWS calls undisturbed",
-            "broken variants seen": f"{len(BROKEN)} of {len(BROKEN)}",
+            "broken variants seen": f"{self._seen} of {len(BROKEN)}",
             **excuses,
         }
 
@@ -87,7 +88,10 @@ class _Suite:
                 if broken.operation in (None, expected.calls[point.call - 1])
             ]
             self._options.random("crash-points", broken.name).shuffle(points)
-            if not any(differences(expected, stage.run(point), scenario) for point in points):
+            is_seen = any(differences(expected, stage.run(point), scenario) for point in points)
+            if is_seen and expected.failure is None:  # one that fails by itself would show nothing of deaths
+                self._seen += 1
+            else:
                 self._outcome.violations.append(f"it does not see that {broken.name}, by {scenario.name!r}")
 
     def _points(self, calls: int, random: Random, *, goes_on: bool) -> list[Death]:
