@@ -51,6 +51,7 @@ def _run(name: str, options: Options, outcome: Outcome) -> None:
     outcome.violations += [f"{found} {repeated}" for found in tally.found[:1]]
     if not tally.found:
         outcome.violations += [f"{name}: {gap} {repeated}" for gap in missing(tally)]
+    print(f"{name}: {tally.steps:,} steps, {len(tally.found)} violations", flush=True)
     outcome.figures[f"steps on {name}"] = f"{tally.steps:,} in {tally.examples} examples"
     outcome.figures[f"requests on {name}"] = f"{tally.asked.total():,}, {tally.answered.total():,} of them successful"
 
