@@ -13,7 +13,7 @@ from shared.http import ENDPOINTS
 from ..outcome import Options, Outcome
 from .broken import QUICK, VARIANTS, Broken
 from .engine import NAMES, Engine, running
-from .exploring import complete, explore, find, missing
+from .exploring import BROKE_OFF, complete, explore, find, missing
 from .faults import KINDS
 from .told import Tally
 
@@ -70,7 +70,7 @@ def _steps_needed(engine: Engine, variant: Broken, options: Options, outcome: Ou
     tally = Tally()
     with variant.apply():
         found = find(engine, tally, options.random(variant.name), variant.rules, _FOUND_WITHIN)
-    if found is None:
+    if found is None or BROKE_OFF in found:
         outcome.violations.append(f"not noticed within {_FOUND_WITHIN} steps: {variant.name} (seed {options.seed})")
         return 0
     return tally.steps

@@ -75,9 +75,7 @@ class Copies(Embeddings, Reports):
         self.settle_models(user, dice)
         for model in MODELS:
             self.settle_products(user, model, dice)
-        for report_id in list(user.reports):
-            slot = user.reports[report_id]
-            self.settle(slot, dice, lambda report_id=report_id: self.read_report(user, report_id), report_id)  # type: ignore[misc]
+        self.settle_reports(user, dice)
 
     def require_own_copy(self, user: Tenant, url: str) -> bytes:
         body = self.world.engine.fetch(url)
