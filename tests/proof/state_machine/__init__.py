@@ -13,7 +13,7 @@ from shared.http import ENDPOINTS
 from ..outcome import Options, Outcome
 from .broken import QUICK, VARIANTS, Broken
 from .engine import NAMES, Engine, running
-from .exploring import complete, explore, find, missing
+from .exploring import BROKE_OFF, complete, explore, find, missing
 from .faults import KINDS
 from .told import Tally
 
@@ -51,6 +51,7 @@ def _run(name: str, options: Options, outcome: Outcome) -> None:
     outcome.violations += [f"{found} {repeated}" for found in tally.found[:1]]
     if not tally.found:
         outcome.violations += [f"{name}: {gap} {repeated}" for gap in missing(tally)]
+    print(f"{name}: {tally.steps:,} steps, {len(tally.found)} violations", flush=True)
     outcome.figures[f"steps on {name}"] = f"{tally.steps:,} in {tally.examples} examples"
     outcome.figures[f"requests on {name}"] = f"{tally.asked.total():,}, {tally.answered.total():,} of them successful"
 
@@ -69,7 +70,7 @@ def _steps_needed(engine: Engine, variant: Broken, options: Options, outcome: Ou
     tally = Tally()
     with variant.apply():
         found = find(engine, tally, options.random(variant.name), variant.rules, _FOUND_WITHIN)
-    if found is None:
+    if found is None or BROKE_OFF in found:
         outcome.violations.append(f"not noticed within {_FOUND_WITHIN} steps: {variant.name} (seed {options.seed})")
         return 0
     return tally.steps

@@ -18,7 +18,6 @@ from .violation import require
 from .world import World
 
 M = TypeVar("M", bound="Base")
-T = TypeVar("T")
 
 _DICE = st.randoms(use_true_random=True)
 """One choice of Hypothesis a step, which decides all of it: an example of a hundred steps then has room for each."""
@@ -127,7 +126,7 @@ class Base(RuleBasedStateMachine):
             clean=clean,
         )
 
-    def settle(self, slot: Slot[T], dice: random.Random, read: Callable[[], Any], what: str) -> None:  # type: ignore[type-var]
+    def settle(self, slot: Slot[Any], dice: random.Random, read: Callable[[], Any], what: str) -> None:
         """Find out what became of a write whose outcome is unknown: by sending it again, or by a look."""
         if slot.is_settled:
             return

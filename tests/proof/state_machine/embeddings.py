@@ -121,6 +121,7 @@ class Embeddings(Base):
         bad = dice.random() < 0.4
         if bad:
             items += [{**items[0], "product_id": "search"}, items[0]]
+        before = {product_id: owner.slot(model, product_id).value for product_id in chosen}
         key = self.key(dice)
         body = {"items": items, "catalogue": self.catalogue(owner)}
         told = self.world.call(user, "POST", "/embeddings/batch", body, headers=self.headers(key))
@@ -129,6 +130,32 @@ class Embeddings(Base):
         self.note_batch(user, owner, model, dimension, items[: len(chosen)], results, told, key)
         faulty = [result["status"] for result in results[len(chosen) :]]
         require(faulty == [422] * len(faulty) and len(results) == len(items), f"a batch with faults: {results}")
+        if key is not None and dice.random() < 0.5:
+            self.repeat_batch(user, owner, model, body, key, before, dice)
+
+    def repeat_batch(
+        self,
+        user: Tenant,
+        owner: Tenant,
+        model: str,
+        body: Any,
+        key: str,
+        before: dict[str, Product | None],
+        dice: random.Random,
+    ) -> None:
+        """Under its key every item is stored once, whatever became of it at first."""
+        self.settle_models(owner, dice)
+        told = self.world.call(user, "POST", "/embeddings/batch", body, headers=self.headers(key), clean=True)
+        for item, result in zip(body["items"], told.json()["results"], strict=True):
+            if result["status"] == 422:
+                continue
+            product_id = item["product_id"]
+            after = _stored(before[product_id], item, f"{key} {product_id}")
+            require(result.get("version") == after.version, f"a repeated item is {result}, after {before[product_id]}")
+            owner.slot(model, product_id).set(after)
+            owner.models[model] = len(item["embedding_vector"])
+        self.note_profile(owner, certain=True)
+        self.note_change(owner, model)
 
     def note_batch(
         self,

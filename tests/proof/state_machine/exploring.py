@@ -18,6 +18,9 @@ from .told import Tally
 _ROUNDS = 8
 """Of all rules; what has not happened after so many is a violation."""
 
+BROKE_OFF = "the machine broke off"
+"""What is said of an end outside of any step: nothing that was noticed."""
+
 _OF_WORKERS = ("request_matrix", "export_account")
 _FIRING = {BROKEN_OFF: _OF_WORKERS, TWICE: _OF_WORKERS, LAG: ("index_lags",), RESTART: ("restart",)}
 """Rules in which a fault is met that is none of requests; those of requests are met in any."""
@@ -54,7 +57,7 @@ def _noted(engine: Engine, tally: Tally) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - told
         if not tally.found:
-            tally.found.append(f"{engine.name}: the machine broke off: {error!r}")
+            tally.found.append(f"{engine.name}: {BROKE_OFF}: {error!r}")
 
 
 def complete(engine: Engine, tally: Tally, dice: random.Random) -> None:

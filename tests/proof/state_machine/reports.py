@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from shared.models.report import MAX_FAVORITES
@@ -55,9 +56,16 @@ class Reports(Base):
             made = self.make_report(user, self.report_body(user, dice), None, clean=True)
             live = [str(made)]
         report_id = dice.choice(live)
+        return report_id, self.settle_report(user, report_id, dice)
+
+    def settle_report(self, user: Tenant, report_id: str, dice: random.Random) -> Slot[Report]:
         slot = user.reports[report_id]
-        self.settle(slot, dice, lambda: self.read_report(user, report_id), f"report {report_id}")
-        return report_id, slot
+        self.settle(slot, dice, partial(self.read_report, user, report_id), f"report {report_id}")
+        return slot
+
+    def settle_reports(self, user: Tenant, dice: random.Random) -> None:
+        for report_id in list(user.reports):
+            self.settle_report(user, report_id, dice)
 
     def read_report(self, user: Tenant, report_id: str) -> Report | None:
         told = self.world.call(user, "GET", f"/reports/{report_id}", clean=True)

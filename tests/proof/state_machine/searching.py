@@ -39,6 +39,7 @@ class Searching(Embeddings, Reports):
     def search_body(self, owner: Tenant, model: str, dice: random.Random) -> dict[str, Any]:
         body: dict[str, Any] = {"model_version": model, "catalogue": self.catalogue(owner), "top_k": dice.randint(1, 9)}
         body |= {"metric": dice.choice(METRICS), "filter": dice.choice(FILTERS)[0]}
+        body["include_vectors"] = dice.random() < 0.3
         least = dice.choice(_THRESHOLDS)
         return body if least is None else {**body, "min_score": least}
 
@@ -64,6 +65,9 @@ class Searching(Embeddings, Reports):
             state = owner.slot(model, hit["product_id"]).value
             is_current = state is not None and hit["product"] == state.product
             require(is_current or not exact, f"a search shows {hit}, which is {state}")
+            vector = hit.get("embedding_vector")
+            is_same = vector is None or state is None or as_float32(vector) == state.vector
+            require(is_same or not exact, f"a search shows {hit}, which is {state}")
             require(hit["product"]["marker"].startswith(owner.marker), f"a search of {owner.name} shows {hit}")
 
     @step

@@ -5,9 +5,9 @@ import random
 from handlers import resume
 from handlers.documentation.assets import assets
 
-from .accounts import Accounts
 from .attacks import Attacks
 from .base import step
+from .erasures import Erasures
 from .matrices import Matrices
 from .model import MODELS, PRODUCTS
 from .searching import Searching
@@ -15,7 +15,7 @@ from .violation import require
 from .walks import Walks
 
 
-class Machine(Walks, Searching, Matrices, Accounts, Attacks):
+class Machine(Walks, Searching, Matrices, Erasures, Attacks):
     """All rules. Everybody has something before the first."""
 
     def __init__(self) -> None:

@@ -141,9 +141,7 @@ class Walks(Embeddings, Reports):
         user = self.user(dice)
         self.world.end_lag()
         if dice.random() < 0.5:
-            for report_id in list(user.reports):
-                slot = user.reports[report_id]
-                self.settle(slot, dice, lambda report_id=report_id: self.read_report(user, report_id), report_id)  # type: ignore[misc]
+            self.settle_reports(user, dice)
             there = {key: (user.reports[key], state) for key, state in user.live_reports().items()}
             self.open.append(Walk(user, "/reports", {"limit": "2"}, there, may_repeat=False))
         else:
