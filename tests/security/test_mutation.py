@@ -71,10 +71,11 @@ from shared.similarity.query import Query
 from tests.support import cases
 from tests.support.api import Api
 from tests.support.cases import CASES, EMBEDDINGS, MODEL, PRODUCT, Case, embed, every_object, every_row
-from tests.support.faults import faulty, requests_sent
+from tests.support.faults import faulty, raising, requests_sent
 from tests.support.tokens import TokenFactory
 
 FUTURE = "2099-01-01T00:00:00.000000Z"
+PAST = "2020-01-01T00:00:00.000000Z"
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,7 @@ def one_write_has_one_content(world: World) -> bool:
 
 def an_outcome_that_cannot_be_known_is_not_guessed(world: World) -> bool:
     """The first try is applied, others push it out of the register, its answer is lost, the retry is refused."""
-    report, others = world.report(), world.others
+    report, others = world.report(created_at=PAST), world.others
 
     def push_out() -> None:
         for number in range(len(conditions.REGISTER)):
@@ -322,6 +323,51 @@ def an_outcome_that_cannot_be_known_is_not_guessed(world: World) -> bool:
 
     with faulty(world.manager, lost_after(push_out), times=1):
         return raises(OutcomeUnknown, lambda: world.reports.update_report(report.id, "alice", {"title": "X"}))
+
+
+def a_report_made_again_says_nothing_of_the_former(world: World) -> bool:
+    """The first try changes a report that is deleted and made again; the retry meets the new one."""
+    report = world.report(created_at=PAST)
+
+    def make_again() -> None:
+        world.others.delete_report(report.id, "alice")
+        world.report(id=report.id)
+        world.others.update_report(report.id, "alice", {"author": "A"})
+
+    with faulty(world.manager, lost_after(make_again), times=1):
+        stale = Terms(versions=[1])
+        return raises(OutcomeUnknown, lambda: world.reports.update_report(report.id, "alice", {"title": "X"}, stale))
+
+
+def a_report_made_again_says_nothing_of_a_delete(world: World) -> bool:
+    report = world.report(created_at=PAST)
+
+    def make_again() -> None:
+        world.report(id=report.id)
+        world.others.update_report(report.id, "alice", {"author": "A"})
+
+    with faulty(world.manager, lost_after(make_again), times=1):
+        return raises(OutcomeUnknown, lambda: world.reports.delete_report(report.id, "alice", [1]))
+
+
+def a_report_made_of_other_content_says_nothing_of_the_former(world: World) -> bool:
+    report_id = str(uuid.uuid4())
+    report = DBReport(id=report_id, user_id="alice", title="T")
+
+    def make_another() -> None:
+        world.others.delete_report(report_id, "alice")
+        world.others.create_report(report, write=WriteId(report_id, "other"))
+
+    with faulty(world.manager, lost_after(make_another), times=1):
+        mine = WriteId(report_id, "mine")
+        return raises(OutcomeUnknown, lambda: world.reports.create_report(report, write=mine))
+
+
+def a_rule_of_the_moment_is_no_last_word(world: World) -> bool:
+    """The favourite is there when the retry comes; removed by a clock that is behind, the first try would add it."""
+    report = world.report(created_at=PAST, favorites={"p"})
+    with faulty(world.manager, raising(ReadTimeoutError(endpoint_url="")), times=1):
+        return raises(OutcomeUnknown, lambda: world.reports.add_favorite(report.id, "alice", "p"))
 
 
 def a_create_over_an_own_row_is_refused(world: World) -> bool:
@@ -970,15 +1016,31 @@ MUTANTS: list[tuple[Mutant, Probe]] = [
         a_foreign_row_cannot_be_updated,
     ),
     (in_delete(" and _is_owned(refusal.row, target)", ""), a_foreign_delete_tells_nothing),
-    (in_create(" and _is_owned(existing, target)", ""), a_create_shows_no_foreign_row_of_the_same_write),
-    (in_create(" and _is_entry(existing.get(_CREATED_BY), write)", ""), a_create_over_an_own_row_is_refused),
+    (in_create(" or not _is_owned(existing, target)", ""), a_create_shows_no_foreign_row_of_the_same_write),
+    (in_create("_is_entry(existing.get(_CREATED_BY), write)", "True"), a_create_over_an_own_row_is_refused),
+    (
+        in_create('_may_have_changed_another(existing, row["updated_at"], refusal)', "False"),
+        a_report_made_of_other_content_says_nothing_of_the_former,
+    ),
+    (
+        in_delete("_may_have_changed_another(refusal.row, begun, refusal)", "False"),
+        a_report_made_again_says_nothing_of_a_delete,
+    ),
     (Source(writes, "ensure", " or not _is_owned(refusal.row, target)", ""), an_ensure_shows_no_foreign_row),
     (Source(writes, "_is_owned", 'row.get("user_id") == target.user_id', "True"), a_foreign_row_cannot_be_updated),
     # Where a refusal is read.
     (in_is_done("if has_made(row, terms.write):", "if False:"), a_repeated_write_is_recognised),
     (
-        in_is_done("refusal.may_have_been_applied and _pushed_out(row, clock)", "False"),
+        Source(writes, "_may_have_forgotten", "refusal.may_have_been_applied and _pushed_out(row, clock)", "False"),
         an_outcome_that_cannot_be_known_is_not_guessed,
+    ),
+    (
+        Source(writes, "_may_have_forgotten", " or _may_have_changed_another(row, clock, refusal)", ""),
+        a_report_made_again_says_nothing_of_the_former,
+    ),
+    (
+        in_is_done('refusal.may_have_been_applied and row.get("updated_at", "") < clock', "False"),
+        a_rule_of_the_moment_is_no_last_word,
     ),
     (
         in_is_done(' and row.get("version", FIRST_VERSION) not in terms.versions', " and False"),
