@@ -92,7 +92,7 @@ def _caught_after(simulated: Simulator, options: Options, name: str) -> int | No
     """How many histories it takes to see what a repository lacks."""
     for number in range(_TO_BE_CAUGHT_WITHIN):
         source = options.random("broken", name, number)
-        shape = Shape.crowd() if name in RARE else Shape.draw(source, is_quick=True)
+        shape = Shape.crowd() if name in RARE else Shape.faulty(source)
         with BROKEN[name]():
             history = simulated.run(source, shape)
         if findings(history):

@@ -20,7 +20,6 @@ class Fate(StrEnum):
 EVERY_ANSWER_LOST = "every answer lost"
 OWN_RETRY = "client's own retry with its key"
 SKEWED = "write under a skewed clock"
-STALE_READ = "eventually consistent read was stale"
 
 KINDS = (*(fate.value for fate in Fate if fate is not Fate.NONE), EVERY_ANSWER_LOST, OWN_RETRY, SKEWED)
 

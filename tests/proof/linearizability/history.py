@@ -47,41 +47,43 @@ class Call:
 
 def explained(calls: Sequence[Call]) -> bool:
     """Whether the calls of one report, which does not exist at first, are those of an atomic one."""
-    return is_linearizable([operation(call) for call in calls], None)
+    may_go = any(call.request.kind is Kind.DELETE for call in calls)
+    return is_linearizable([_operation(call, may_go=may_go) for call in calls], None)
 
 
-def operation(call: Call) -> Operation[State]:
-    return Operation(call.invoked, None if call.is_open else call.answered, _steps(call))
+def _operation(call: Call, *, may_go: bool) -> Operation[State]:
+    repeats = call.unanswered_tries if may_go else 0
+    return Operation(call.invoked, None if call.is_open else call.answered, _steps(call, repeats))
 
 
-def _steps(call: Call) -> list[Step[State]]:
+def _steps(call: Call, repeats: int) -> list[Step[State]]:
     """One atomic step, which answers what was seen, unless the SDK sent a request again for want of an answer.
 
     Then an earlier try may have made the change and the last one have been told the row as it stood by then, with
     later changes of others: the change and the look are two steps. Where another deleted the report in between and it
     was made again, no retry can tell the new one from the old, and it changes each once: a create makes it anew, and a
-    delete deletes it anew (docs/ARCHITECTURE.md). A delete that finds nothing is done.
+    delete deletes it anew (docs/ARCHITECTURE.md): up to `repeats` times. A delete that finds nothing is done.
     """
     request, seen = call.request, call.seen
     if call.is_open or seen is None:
-        return [] if call.has_no_effect else [_maybe(call)] * (1 + call.unanswered_tries)
+        return [] if call.has_no_effect else [_try(call)] * (1 + repeats)
     if seen.problem in NOTHING_CHANGED:
         return []
     if seen.status >= 400 or not call.unanswered_tries or request.kind in READS:
         return [_seen_at_once(request, seen)]
-    again = [_maybe(call)] * call.unanswered_tries
+    again = [_maybe(call)] * repeats
     if request.kind is Kind.DELETE:
         return [*again, _gone(request)]
     return [*again, _made(call, seen), _shows(request, seen)]
 
 
+def _try(call: Call) -> Step[State]:
+    return lambda state: (_retried(call, state),)
+
+
 def _maybe(call: Call) -> Step[State]:
     """A try of which it is not known whether it was applied; no report takes a call twice."""
-
-    def step(state: State) -> Collection[State]:
-        return {state, _retried(call, state)}
-
-    return step
+    return lambda state: {state, _retried(call, state)}
 
 
 def _retried(call: Call, state: State) -> State:

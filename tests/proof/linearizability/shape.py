@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from .report import Kind
@@ -69,6 +69,11 @@ class Shape:
     def crowd(cls) -> "Shape":
         """Much writing of one report, no longer a new one, so that what seldom happens happens."""
         return cls(MOST_CLIENTS, 8, 1, 0.2, _CROWD, _TRUE, 1, timedelta(minutes=1), longest_sleep=80)
+
+    @classmethod
+    def faulty(cls, source: random.Random) -> "Shape":
+        """A short history in which much goes wrong."""
+        return replace(cls.draw(source, is_quick=True), fault_chance=0.5)
 
     @property
     def makes_again(self) -> bool:

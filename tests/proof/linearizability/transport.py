@@ -16,7 +16,7 @@ from moto.core.models import botocore_stubber
 from shared.database import DatabaseManager
 from tests.support.faults import answering
 
-from .faults import AMBIGUOUS, EVERY_ANSWER_LOST, STALE_READ, Fate, loses_every_answer
+from .faults import AMBIGUOUS, EVERY_ANSWER_LOST, Fate, loses_every_answer
 from .history import Call
 from .scheduler import Scheduler
 
@@ -44,8 +44,8 @@ class Transport:
     scheduler: Scheduler
     fired: Counter[str]
     asking: threading.local = field(default_factory=threading.local)
-    read: dict[bytes, bytes] = field(default_factory=dict)
-    """The last answer to each read that need not be consistent: what it may be told once more."""
+    former: dict[str, list[Any]] = field(default_factory=dict)
+    """Each row as the writes of it left it: what a read may be told that need not be consistent."""
 
     def send(self, event_name: str, request: AWSPreparedRequest, **context: object) -> AWSResponse | None:
         asking: Asking | None = getattr(self.asking, "current", None)
@@ -90,18 +90,14 @@ class Transport:
             raise Died
 
     def _apply(self, event_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
-        if not _may_lag(request):
-            return botocore_stubber(event_name, request)
-        content = _content(request)
         response = botocore_stubber(event_name, request)
         assert response is not None
-        fresh, stale = response.content, self.read.get(content)
-        self.read[content] = fresh
-        if stale is not None and stale != fresh:
-            self.fired[STALE_READ] += 1
-            body: Any = MockRawResponse(stale)
-            headers: Any = response.headers
-            return AWSResponse(request.url, response.status_code, headers, body)
+        asked = json.loads(_content(request))
+        rows = self.former.setdefault(json.dumps(asked.get("Key")), [])
+        if _operation(request) == "UpdateItem" and response.status_code == 200:
+            rows.append(json.loads(response.content)["Attributes"])
+        if _operation(request) == "GetItem" and not asked.get("ConsistentRead") and len(rows) > 1:
+            return _answer(response, {"Item": rows[-2]})
         return response
 
 
@@ -136,5 +132,8 @@ def _may_be_late(request: AWSPreparedRequest) -> bool:
     return _operation(request) == "UpdateItem"
 
 
-def _may_lag(request: AWSPreparedRequest) -> bool:
-    return _operation(request) == "GetItem" and not json.loads(_content(request)).get("ConsistentRead")
+def _answer(response: AWSResponse, document: Any) -> AWSResponse:
+    """The response with another content."""
+    body: Any = MockRawResponse(json.dumps(document))
+    headers: Any = response.headers
+    return AWSResponse(response.url, response.status_code, headers, body)
