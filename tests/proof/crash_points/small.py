@@ -25,6 +25,7 @@ _SMALLER: dict[str, Any] = {
     "shared.account.sections.FILE_BYTES": 300,
     "handlers.worker.export": partial(export, part_bytes=400),
     "handlers.reports.export_report.EXPORT_INLINE_BYTES": 600,
+    "shared.limits.recount.SETTLE_SECONDS": 0.0,
     "moto.s3.models.S3_UPLOAD_PART_MIN_SIZE": 1,
     _NO_PAUSE: lambda seconds: None,
 }

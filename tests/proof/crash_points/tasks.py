@@ -6,10 +6,13 @@ from handlers import avatar_uploads, resume, worker
 from shared.account.account_exports import ExportStore
 from shared.account.erasures import ErasureStore
 from shared.avatars.names import Upload
-from shared.config import get_settings
+from shared.config import TenantLimits, get_settings
 from shared.database import EmbeddingRepository, UserRepository
+from shared.database.limit_counters import LimitCounters, Use
+from shared.database.manager import default_manager
 from shared.models.fields import now
 from shared.models.user import DBUser
+from shared.scope import Growth
 from shared.similarity.matrix import MatrixStore
 from shared.similarity.objects import default_objects
 from tests.support.cases import MODEL, embed
@@ -33,6 +36,7 @@ def scenarios_of_tasks() -> list[Scenario]:
         _matrix("matrix after another", with_matrix),
         Scenario("erasure, to its end", "task erase", _erase, _with_erasure),
         Scenario("copy of an account, to its end", "task export", _export, _with_export),
+        Scenario("recount of what a tenant stores", "task recount", _recount, _with_drift, _ask_for_another),
         Scenario("schedule", "handlers.resume", _resume, _with_much_pending, World.settle, goes_on=True),
         Scenario("uploads of avatars", "handlers.avatar_uploads", _check_uploads, _with_uploads),
     ]
@@ -129,6 +133,23 @@ def _export(world: World) -> None:
     assert status is not None
     _work(world, {"task": "export", "owner": USER, "export_id": status.id})
     world.settle()
+
+
+def _with_drift(world: World) -> None:
+    """Counters that a process left too high: of more than there is, and of a window that is over."""
+    with_account(world)
+    use = Use(USER, 100, "writes", Growth(100, 10_000))
+    LimitCounters(default_manager()).use(use, TenantLimits({"writes": 10}, rows=1000))
+
+
+def _recount(world: World) -> None:
+    _work(world, {"task": "recount", "user_id": USER})
+
+
+def _ask_for_another(world: World) -> None:
+    """The claim of a worker that died ends by itself; then whoever is refused asks again."""
+    world.pass_time(minutes=21)
+    _recount(world)
 
 
 def _with_much_pending(world: World) -> None:
