@@ -69,7 +69,7 @@ def _seed(options: Options, name: str) -> int:
 
 
 def _ended(jobs: list[Job]) -> Iterator[tuple[Job, Ended]]:
-    """Each job as it ends; the first, which take longest, are begun first."""
+    """Each job as it ends, begun in their order."""
     waiting = jobs[::-1]
     running: dict[int, Running] = {}
     while waiting or running:

@@ -93,4 +93,4 @@ def _mutate(data: bytes, source: Random, raw: Raw, longest: int) -> bytes:
     return _encoded(json_mutation.mutate(text, source, raw, longest, _VOCABULARY))
 
 
-CURSORS = Target("cursor", ("refused", "accepted"), check, _mutate, _seeds, runs=1_700_000, words=(b"WzEs", b"="))
+CURSORS = Target("cursor", ("refused", "accepted"), check, _mutate, _seeds, runs=2_000_000, words=(b"WzEs", b"="))

@@ -182,6 +182,6 @@ FILTERS = Target(
     check,
     _mutate,
     _seeds,
-    runs=900_000,
+    runs=400_000,
     words=(*(f'"{operator}"'.encode() for operator in _OPERATORS), b'"a.b"'),
 )

@@ -107,5 +107,5 @@ def _mutate(data: bytes, source: Random, raw: Raw, longest: int) -> bytes:
 
 _LABELS = ("refused: no text", "refused: too deep", "refused", "accepted: not to be stored", "accepted")
 JSON_TEXTS = Target(
-    "json-text", _LABELS, check, _mutate, _seeds, runs=800_000, words=(b"true", b"null", b"NaN", b"\\u", b"e-", b"E+")
+    "json-text", _LABELS, check, _mutate, _seeds, runs=1_000_000, words=(b"true", b"null", b"NaN", b"\\u", b"e-", b"E+")
 )

@@ -159,7 +159,7 @@ REQUESTS = Target(
     check,
     mutate,
     _seeds,
-    runs=900_000,
+    runs=700_000,
     max_length=4096,
     words=(b"application/json", b"if-match: ", b"idempotency-key: ", b"?limit=", b"&"),
 )

@@ -151,7 +151,7 @@ SEGMENTS = Target(
     check,
     _mutate,
     _seeds,
-    runs=1_300_000,
+    runs=1_600_000,
     max_length=2048,
     words=(_MAGIC, b"{}", b"},{"),
 )

@@ -19,7 +19,7 @@ KEPT = _FOLDER.parents[2] / ".local" / "fuzz"
 REACHED = KEPT / "reached"
 """Where a whole run leaves the inputs that reached something new, a folder for each target."""
 
-_ALL = (REQUESTS, FILTERS, VALUES, CLAIMS, KEY_SETS, JSON_TEXTS, CURSORS, SEGMENTS, MANIFESTS, MATRICES)
+_ALL = (FILTERS, SEGMENTS, MANIFESTS, JSON_TEXTS, KEY_SETS, REQUESTS, CLAIMS, VALUES, CURSORS, MATRICES)
 
 TARGETS = {target.name: target for target in _ALL}
 

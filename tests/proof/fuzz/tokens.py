@@ -238,4 +238,4 @@ VALUES = Target(
     max_length=9000,
     words=(b"Bearer ", b"e30", b".", b"=", b"bnVsbA"),
 )
-CLAIMS = Target("claims", _OF_BOTH, check_claims, _mutate_claims, _claims_seeds, runs=1_300_000, max_length=6000)
+CLAIMS = Target("claims", _OF_BOTH, check_claims, _mutate_claims, _claims_seeds, runs=1_200_000, max_length=6000)
