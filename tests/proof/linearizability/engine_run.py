@@ -26,7 +26,7 @@ from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 from ..outcome import Options
 from .client import Client, History, Report
 from .history import Call
-from .report import CAP
+from .report import CAP, Kind, Request
 from .shape import CHURN, MIXED
 
 _CLIENTS = 4
@@ -103,4 +103,6 @@ def _run(users: tuple[Api, Api], source: random.Random, processes: _Processes, k
             work.result()
     history.lost += processes.proxy.fired
     processes.proxy.lose("", 0)
+    client(_CLIENTS - 1).ask(report, Request(Kind.GET))
+    users[0].delete(f"/reports/{report.id}")  # the next history's lists are to be of its own report
     return history
