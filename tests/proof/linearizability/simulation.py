@@ -29,7 +29,10 @@ _REPORT_KEYS = ("first", "second")
 
 @dataclass
 class Simulator:
-    """Runs histories, each of which begins without reports. The clients' connections are made once: they take longer than a history."""
+    """Runs histories, each of which begins without reports.
+
+    The clients' connections are made once: they take longer than a history.
+    """
 
     apis: tuple[Api, Api]
     managers: list[DatabaseManager]
