@@ -21,10 +21,10 @@ from tests.support.tokens import TokenFactory
 
 from ..outcome import Options, Outcome
 from .broken import BROKEN, RARE
-from .client import History
 from .engine_run import engine_runs
 from .faults import KINDS
 from .findings import findings
+from .history import History
 from .shape import Shape
 from .simulation import Simulator, simulator
 

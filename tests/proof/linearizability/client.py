@@ -1,7 +1,6 @@
 """One client: what it asks next, by what it has seen so far, and its record of what it was told."""
 
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,7 +8,7 @@ from typing import Protocol
 from tests.support.api import Answer, Api
 
 from .faults import OWN_RETRY
-from .history import Call
+from .history import Call, History, Report
 from .report import CAP, NOTHING_CHANGED, UNKNOWN, Kind, Request, Seen
 
 _KEYED = frozenset({Kind.PATCH, Kind.ADD, Kind.REMOVE, Kind.REPLACE})
@@ -25,38 +24,6 @@ _METHODS = {
     Kind.REMOVE: "DELETE",
     Kind.REPLACE: "PUT",
 }
-
-
-@dataclass(slots=True)
-class Report:
-    """One of the reports that clients are concerned with, and what became of it; its id comes from its key."""
-
-    key: str
-    id: str
-    calls: list[Call] = field(default_factory=list)
-    moments: list[tuple[int, str]] = field(default_factory=list)
-    """Versions that were seen, with their `updated_at`."""
-
-
-@dataclass(slots=True)
-class History:
-    """What clients did with some reports; `oddities` are what no answer may be, whatever happened before."""
-
-    reports: list[Report]
-    is_made_again: bool
-    """Whether a report may be made again after a delete, at its first version."""
-
-    oddities: list[str] = field(default_factory=list)
-    fired: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
-    """Answers that a proxy lost."""
-
-    @property
-    def length(self) -> int:
-        return sum(len(report.calls) for report in self.reports)
-
-    def __str__(self) -> str:
-        return "\n".join([report.key + "\n" + "\n".join(map(str, report.calls)) for report in self.reports])
 
 
 class Send(Protocol):
@@ -92,7 +59,11 @@ class Client:
         """Ask, and enter it into the report's history."""
         call = Call(self.number, request, self.now())
         report.calls.append(call)
-        answer = self.send(call, lambda: _sent(self.apis[request.by_stranger], report, request))
+        try:
+            answer = self.send(call, lambda: _sent(self.apis[request.by_stranger], report, request))
+        except AssertionError as error:  # of an answer that the OpenAPI document does not tell of
+            self.history.oddities.append(f"{error}: {call}")
+            return call
         if answer is not None:
             call.seen, call.answered = Seen.of(answer), self.now()
             self._learn(report, call.seen, answer)

@@ -24,8 +24,8 @@ from tests.support.engines import Engine, dynoxide_engine
 from tests.support.lossy_proxy import LossyProxy, lossy_proxy
 
 from ..outcome import Options
-from .client import Client, History, Report
-from .history import Call
+from .client import Client
+from .history import Call, History, Report
 from .report import CAP, Kind, Request
 from .shape import CHURN, MIXED
 

@@ -2,8 +2,7 @@
 
 from itertools import pairwise
 
-from .client import History, Report
-from .history import explained, shortest
+from .history import History, Report, explained, shortest
 
 
 def findings(history: History) -> list[str]:

@@ -1,5 +1,6 @@
 """What clients asked of one report, when, and what they were told: recorded, made operations of, and printed."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +44,38 @@ class Call:
         told = "no answer" if self.seen is None else _told(self.seen)
         notes = f"  [{', '.join(self.notes)}]" if self.notes else ""
         return f"{self.invoked:6} ..{end}  client {self.client}: {_asked(self.request)} -> {told}{notes}"
+
+
+@dataclass(slots=True)
+class Report:
+    """One of the reports that clients are concerned with, and what became of it; its id comes from its key."""
+
+    key: str
+    id: str
+    calls: list[Call] = field(default_factory=list)
+    moments: list[tuple[int, str]] = field(default_factory=list)
+    """Versions that were seen, with their `updated_at`."""
+
+
+@dataclass(slots=True)
+class History:
+    """What clients did with some reports; `oddities` are what no answer may be, whatever happened before."""
+
+    reports: list[Report]
+    is_made_again: bool
+    """Whether a report may be made again after a delete, at its first version."""
+
+    oddities: list[str] = field(default_factory=list)
+    fired: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """Answers that a proxy lost."""
+
+    @property
+    def length(self) -> int:
+        return sum(len(report.calls) for report in self.reports)
+
+    def __str__(self) -> str:
+        return "\n".join([report.key + "\n" + "\n".join(map(str, report.calls)) for report in self.reports])
 
 
 def explained(calls: Sequence[Call]) -> bool:

@@ -15,10 +15,10 @@ from shared.database import DatabaseManager, reports, repository
 from tests.support.api import Answer, Api
 from tests.support.tables import create_tables
 
-from .client import Client, History, Report
+from .client import Client
 from .clock import Clock, simulated
 from .faults import SKEWED, draw
-from .history import Call
+from .history import Call, History, Report
 from .report import CAP, READS, Kind, Request
 from .scheduler import Scheduler
 from .shape import MOST_CLIENTS, Shape
@@ -29,7 +29,10 @@ _REPORT_KEYS = ("first", "second")
 
 @dataclass
 class Simulator:
-    """Runs histories, each on new tables. The clients' connections are made once: they take longer than a history."""
+    """Runs histories, each of which begins without reports.
+
+    The clients' connections are made once: they take longer than a history.
+    """
 
     apis: tuple[Api, Api]
     managers: list[DatabaseManager]

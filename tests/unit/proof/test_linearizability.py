@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tests.proof.linearizability.checker import Operation, Step, is_linearizable
-from tests.proof.linearizability.client import History, Report
 from tests.proof.linearizability.clock import Clock
 from tests.proof.linearizability.findings import findings
-from tests.proof.linearizability.history import Call, explained, shortest
+from tests.proof.linearizability.history import Call, History, Report, explained, shortest
 from tests.proof.linearizability.report import Kind, Request, Row, Seen, answered
 from tests.proof.linearizability.scheduler import Scheduler
 from tests.proof.outcome import Options
