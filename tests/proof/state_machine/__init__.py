@@ -21,7 +21,7 @@ _LONG = {"moto": (26, 200), "ministack": (76, 200)}
 _QUICK = {"moto": (3, 15), "ministack": (3, 15)}
 """Examples on each engine, and steps of each. A step takes moto twice the time, and it has the broken variants too."""
 
-_FOUND_WITHIN = 600
+_FOUND_WITHIN = 300
 """Steps within which a broken variant has to be noticed."""
 
 
@@ -69,7 +69,7 @@ def _steps_needed(engine: Engine, variant: Broken, options: Options, outcome: Ou
     """How many steps it took to notice; 0 where it was not."""
     tally = Tally()
     with variant.apply():
-        found = find(engine, tally, options.random(variant.name), variant.rules, _FOUND_WITHIN)
+        found = find(engine, tally, options.random(variant.name), variant.rules, _FOUND_WITHIN, variant.fault)
     if found is None or BROKE_OFF in found:
         outcome.violations.append(f"not noticed within {_FOUND_WITHIN} steps: {variant.name} (seed {options.seed})")
         return 0

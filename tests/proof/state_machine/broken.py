@@ -22,6 +22,8 @@ from shared.errors import ApiError, TooManyRequests, Unavailable
 from shared.models.filters import parse_filter
 from shared.similarity import cache, loading
 
+from .faults import LOSSES, THROTTLES
+
 Patch = AbstractContextManager[Any]
 
 
@@ -32,6 +34,8 @@ class Broken:
     name: str
     apply: Callable[[], Patch]
     rules: tuple[str, ...]
+    fault: str = ""
+    """The fault under which alone it shows."""
 
 
 def _read_of_anybody() -> Patch:
@@ -185,15 +189,26 @@ VARIANTS = (
     Broken("favourites are read and replaced", _favorites_read_and_replaced, ("two_favorites_at_once",)),
     Broken("indexes are kept by model version alone", _indexes_of_anybody, ("search", "time_passes")),
     Broken("a delete leaves no tombstone", _deleted_without_a_trace, ("delete_embedding", "search")),
-    Broken("a throttled create is answered as made", _throttled_taken_for_made, ("create_report", "list_reports")),
-    Broken("a lost answer is told as nothing changed", _lost_taken_for_unavailable, ("update_report", "get_report")),
+    Broken(
+        "a throttled create is answered as made",
+        _throttled_taken_for_made,
+        ("create_report", "list_reports"),
+        THROTTLES[1],
+    ),
+    Broken(
+        "a lost answer is told as nothing changed",
+        _lost_taken_for_unavailable,
+        ("update_report", "get_report"),
+        LOSSES[1],
+    ),
     Broken(
         "a write does not know itself again",
         lambda: patch.object(writes, "has_made", lambda row, write: False),
         ("update_report", "repeat_a_key"),
+        LOSSES[0],
     ),
     Broken("an Idempotency-Key is everybody's", _key_of_everybody, ("the_same_key_of_two_users",)),
-    Broken("a failed item is answered as stored", _failures_taken_for_stored, ("store_batch",)),
+    Broken("a failed item is answered as stored", _failures_taken_for_stored, ("store_batch",), THROTTLES[1]),
     Broken("a search forgets its filter", _filter_forgotten, ("search",)),
     Broken(
         "an index is not read again where it overlaps",

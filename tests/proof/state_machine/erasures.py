@@ -116,10 +116,10 @@ class Erasures(Copies):
         self.world.call(user, "PATCH", "/user/profile", {"name": f"{user.marker} again"}, clean=True)
 
     def begin_anew(self, user: Tenant) -> None:
-        user.bury()
         for slot in user.products.values():
             slot.set(None)
         user.products.clear()
+        user.bury()
         user.erasure = "done"
         user.forms.clear()
         user.avatar_order = user.avatar_error_order = 0

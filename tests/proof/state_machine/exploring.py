@@ -97,15 +97,18 @@ def missing(tally: Tally) -> list[str]:
     return [*routes, *(f"the fault {kind!r} never fired" for kind in KINDS if not tally.faults[kind])]
 
 
-def find(engine: Engine, tally: Tally, dice: random.Random, often: Sequence[str], steps: int) -> str | None:
-    """What is found within so many steps, in which these rules come often; None where nothing is."""
+def find(
+    engine: Engine, tally: Tally, dice: random.Random, often: Sequence[str], steps: int, fault: str = ""
+) -> str | None:
+    """What is found within so many steps, in which these rules, and this fault, come often; None where nothing is."""
     with _noted(engine, tally):
         machine = machine_of(engine, tally)()
         rules = _shuffled(machine, dice)
         own = [rule for name in often for rule in rules if rule.function.__name__ == name]
         try:
             for _ in range(steps):
-                chosen = own if dice.random() < _QUICKLY_FOUND else rules
+                is_own = dice.random() < _QUICKLY_FOUND
+                chosen, tally.wanted = (own, fault) if is_own else (rules, "")
                 dice.choice(chosen).function(machine, dice=_dice(dice))
         finally:
             machine.teardown()

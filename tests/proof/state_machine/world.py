@@ -125,9 +125,9 @@ class World:
             self.faults.between = None
 
     def _drawn(self, dice: random.Random) -> Plan | None:
-        if self.tally.is_completing:
-            return Plan(self.tally.wanted) if self.tally.wanted in OF_REQUESTS else None
-        return Plan.drawn(dice)
+        if self.tally.wanted in OF_REQUESTS:
+            return Plan(self.tally.wanted)
+        return None if self.tally.is_completing else Plan.drawn(dice)
 
     def call(
         self,
