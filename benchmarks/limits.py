@@ -11,7 +11,8 @@ not what they wait for an instance, of which Lambda starts as many as it needs, 
 processor (Linux's run delay, /proc/thread-self/schedstat), as Lambda's instances share none. For the same reason the
 flood's own instances have the lowest priority. What slows DynamoDB does count, though it is one process here: a machine
 that is busy otherwise makes the figure worse than it is. The flood is there in every second second, so that whatever
-else the machine does slows both alike; the figure is the p99 of all requests in seconds with it over that of all others.
+else the machine does slows both alike; the figure is the p99 of all requests in seconds with it, over that of all
+others.
 """
 
 import argparse

@@ -189,4 +189,4 @@ class TestCoverage:
         assert "there is no scenario of handlers.resume" in told
         assert "there is no scenario of task matrix" not in told
         assert sorted(functions()) == ["handlers.avatar_uploads", "handlers.resume"]
-        assert sorted(tasks()) == ["task erase", "task export", "task matrix", "task snapshot"]
+        assert sorted(tasks()) == ["task erase", "task export", "task matrix", "task recount", "task snapshot"]
