@@ -12,8 +12,8 @@ from .session import Tests, settle, with_tests
 from .swapping import Live
 
 TESTS = ("tests/security", "tests/unit")
-_ELSEWHERE = ("building", "client", "deployment", "description", "local", "migration", "proof")
-"""Folders of unit tests that are about other code than src."""
+_ELSEWHERE = ("building", "client", "deployment", "description", "local", "migration", "proof", "test_imports.py")
+"""Unit tests of other code than src, and those that start a process for each, where no mutant is."""
 
 _SAMPLE = 40
 _CONTROL = "nothing at all"

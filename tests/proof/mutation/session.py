@@ -10,7 +10,6 @@ from . import scope
 
 ROOT = scope.SOURCE.parent
 _OPTIONS = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "-p", "no:faulthandler")
-_PASSED = "passed"
 
 
 @dataclass(eq=False)
@@ -27,13 +26,10 @@ class Tests:
         """Run one in this process; None where it passed, else what pytest says of its failure."""
         item = self.items[test]
         self._reports.clear()
-        item.ihook.pytest_runtest_protocol(item=item, nextitem=self._another_than(item))
+        # Where the next test needs nothing but the session, everything else is torn down, whichever test that is.
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=item.session)
         failed = next((report for report in self._reports if report.failed), None)
         return None if failed is None else f"{failed.when}: {failed.longreprtext}"
-
-    def _another_than(self, item: pytest.Item) -> pytest.Item | None:
-        """What pytest takes for the next test: while there is one, what is made for a whole session stays."""
-        return next((other for other in self.items.values() if other is not item), None)
 
 
 class _Collector:
@@ -42,6 +38,9 @@ class _Collector:
     def __init__(self, use: Callable[[Tests], None]) -> None:
         self._use = use
         self.errors: list[str] = []
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "native"  # pytest's own way of telling a failure takes longer than most tests
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
