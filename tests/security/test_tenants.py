@@ -514,6 +514,8 @@ class TestKeys:
             if "Bucket" in parameters:
                 prefixes = account_prefixes(owner) if case.is_about_accounts else []
                 self.assert_object_of(owner, parameters, *prefixes)
+            elif "limits" in str(parameters.get("TableName")):
+                assert parameters["Key"] == {"user_id": {"S": owner}}
             elif "embeddings" in str(parameters.get("TableName") or parameters.get("RequestItems")):
                 self.assert_embedding_of(owner, operation, parameters)
             else:
