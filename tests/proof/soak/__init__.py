@@ -53,8 +53,9 @@ def prove(options: Options) -> Outcome:
         clients = _load(Path(folder), options, outcome)
         with _running(Path(folder)) as dev:
             outcome.faults[_RESTARTED] += 1
-            outcome.violations += verify(clients, dev)
-            if not outcome.violations and remove_one(clients, dev):
+            lost = verify(clients, dev)
+            outcome.violations += lost
+            if not lost and remove_one(clients, dev):
                 outcome.faults[_REMOVED] += len(verify(clients, dev))
     outcome.cases = sum(client.answered for client in clients)
     outcome.figures["rows verified after the restart"] = f"{sum(len(client.kept.rows) for client in clients):,}"
