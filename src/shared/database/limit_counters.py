@@ -81,11 +81,6 @@ class Used:
         return int(self.row.get(name, 0))
 
     @property
-    def is_counted(self) -> bool:
-        """Whether what was stored before is in the counters."""
-        return "counted_at" in self.row
-
-    @property
     def may_be_recounted(self) -> bool:
         return now() >= str(self.row.get("recount_not_before", ""))
 
