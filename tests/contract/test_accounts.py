@@ -192,7 +192,7 @@ class TestManyRows:
         assert set(killed) == ERASING - spared
         if not spared:
             assert killed.count("BatchWriteItem") >= 2 * PRODUCTS // 25
-            assert killed.count("DeleteItem") == REPORTS + 2  # and the row of users, and its fence
+            assert killed.count("DeleteItem") == REPORTS + 3  # and the row of users, its fence, and the item of limits
         else:
             status = erasure.store.status()
             assert status

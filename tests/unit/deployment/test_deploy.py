@@ -611,5 +611,5 @@ def test_every_option_is_a_parameter_of_the_template() -> None:
     known = set(Template.load().document["Parameters"])
     settings = {"BucketName", "TokenUse", "Architecture", "SnapStart", "AlarmEmail", "MonthlyBudget", "Release"}
     settings |= {"PublicUrl", "HostedLoginUrl"}
-    settings |= {"LongestTokenLife"}
+    settings |= {"LongestTokenLife", "LimitReads", "LimitWrites", "LimitSearches", "LimitRows", "LimitBytes"}
     assert settings | {"Environment", "UserPoolId", "UserPoolClientIds", "AllowedOrigins"} == known

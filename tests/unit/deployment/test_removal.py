@@ -118,6 +118,6 @@ def test_objects_that_cannot_be_deleted(account: Account, s3: Any, monkeypatch: 
 
 
 def test_names_are_those_of_the_template(account: Account) -> None:
-    assert names.table_names("prod") == ["k9-users-prod", "k9-reports-prod", "k9-embeddings-prod"]
+    assert names.table_names("prod") == ["k9-users-prod", "k9-reports-prod", "k9-embeddings-prod", "k9-limits-prod"]
     number = account.number
     assert names.default_bucket("prod", account) == Template.load().bucket("prod", account=number)

@@ -24,7 +24,7 @@ def client() -> Iterator["DynamoDBClient"]:
 
 def test_what_is_missing_is_made_once(client: "DynamoDBClient") -> None:
     made = resources.create_tables(client, TEMPLATE, "dev")
-    assert made == ["k9-users-dev", "k9-reports-dev", "k9-embeddings-dev"]
+    assert made == ["k9-users-dev", "k9-reports-dev", "k9-embeddings-dev", "k9-limits-dev"]
     assert resources.create_tables(client, TEMPLATE, "dev") == []
 
 

@@ -65,7 +65,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def empty_tables(target: Target) -> None:
-    for table in target.tables.values():
+    for table in target.reader.client.list_tables()["TableNames"]:
         target.reader.client.delete_table(TableName=table)
     create_tables(target.reader.client)
 

@@ -76,8 +76,11 @@ class ProblemError(K9Error):
         request_id: str | None = None,
         retry_after: float | None = None,
         instance: str | None = None,
+        violated_policies: Sequence[str] = (),
     ) -> None:
-        super().__init__(status, type, title, detail, tuple(errors), request_id, retry_after, instance)
+        super().__init__(
+            status, type, title, detail, tuple(errors), request_id, retry_after, instance, tuple(violated_policies)
+        )
         self.status = status
         self.type = type
         self.title = title
@@ -86,6 +89,8 @@ class ProblemError(K9Error):
         self.request_id = request_id
         self.retry_after = retry_after
         self.instance = instance
+        self.violated_policies = tuple(violated_policies)
+        """The limits of the account that a TooManyRequests is beyond; empty where the service itself is throttled."""
 
     def __str__(self) -> str:
         faults = "".join(f" [{fault.pointer}: {fault.message}]" for fault in self.errors)

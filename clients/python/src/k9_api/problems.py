@@ -57,6 +57,7 @@ def _told(response: HttpResponse, document: dict[str, Any]) -> ProblemError:
         _request_id(response, document),
         read_retry_after(response.headers),
         None if document.get("instance") is None else str(document["instance"]),
+        _policies(document.get("violated-policies")),
     )
 
 
@@ -82,6 +83,10 @@ def _faults(listed: object) -> tuple[FieldError, ...]:
         for fault in listed
         if isinstance(fault, dict)
     )
+
+
+def _policies(listed: object) -> tuple[str, ...]:
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()
 
 
 def _request_id(response: HttpResponse, document: dict[str, Any]) -> str | None:
