@@ -30,9 +30,19 @@ class Hunters:
         self._live = live
 
     def killer_of(self, mutant: Mutant, tests: Sequence[str]) -> str | None:
-        """The first of the tests that fails on the mutant. Raises RuntimeError for a mutant that changes nothing."""
+        """The first of the tests that fails on the mutant, by itself. Raises RuntimeError for one that changes nothing.
+
+        One that fails only after the others had the mutant has met what they left behind.
+        """
         if not mutant.is_of_function:
             return _killer_in_fresh_process(mutant, tests)
+        while (failing := self._failing_on(mutant, tests)) is not None:
+            if failing == tests[0] or self._failing_on(mutant, [failing]) is not None:
+                return failing
+            tests = tests[tests.index(failing) + 1 :]
+        return None
+
+    def _failing_on(self, mutant: Mutant, tests: Sequence[str]) -> str | None:
         return self._first_failing(tests, lambda: self._live.become(mutant), mutant.name)
 
     def failing_without_mutant(self, tests: Sequence[str], modules: Sequence[str]) -> str | None:
