@@ -75,7 +75,9 @@ def plain(value: Any) -> Any:
 
 
 def _fraction(text: str) -> Fraction | str:
-    exponent = text.lower().partition("e")[2]
+    mantissa, _, exponent = text.lower().partition("e")
+    if not mantissa.strip("-0."):
+        return Fraction(0)  # whatever the exponent, which would be worked out
     return Fraction(text) if text[-1].isdigit() and len(text) < 300 and abs(int(exponent or 0)) < 1000 else text
 
 
