@@ -90,5 +90,5 @@ def _value(value: Any) -> tuple[Any, ...]:
     if isinstance(value, str):
         return "text", [ord(character) for character in value]
     if isinstance(value, int | Decimal):
-        return "number", Fraction(value)
+        return "number", Fraction(value) if value else Fraction(0)  # a zero may have any exponent
     return _CONTAINER
