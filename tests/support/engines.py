@@ -15,13 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 import boto3
-from moto import mock_aws
 
 from scripts.local import store as local_store
 from scripts.local.folder import PROJECT, LocalFolder
 from scripts.local.ports import free_port
 from shared.config import Settings
 from shared.database import DatabaseManager
+from tests.support.emulated import moto_in_turns
 from tests.support.environment import function_environment
 from tests.support.tables import create_tables
 
@@ -55,7 +55,7 @@ class Engine:
 
 @contextmanager
 def moto_engine() -> Iterator[Engine]:
-    with mock_aws():
+    with moto_in_turns():
         yield _with_tables(Engine("moto", None))
 
 

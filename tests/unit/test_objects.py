@@ -88,6 +88,16 @@ SLOW_DOWN = answering(503, "SlowDown")
 NO_ANSWER = raising(ReadTimeoutError(endpoint_url=URL))
 
 
+def test_a_read_is_of_the_object_that_was_asked_for_and_no_later_one(objects: ObjectStore) -> None:
+    old = objects.put(KEY, b"one")
+    new = objects.put(KEY, b"two")
+    with pytest.raises(ObjectChanged):
+        objects.get(KEY, etag=old)
+    stored = objects.get(KEY, etag=new)
+    assert stored is not None
+    assert stored.body == b"two"
+
+
 @dataclass(frozen=True)
 class Failure:
     """A fault of every try, what all but a conditional put raise, what that raises, and how often the SDK tries."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from moto import mock_aws
 from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 
 from shared.config import get_settings
+from tests.support.emulated import moto_in_turns
 from tests.support.tables import create_tables
 
 _ACCOUNT, _REGION, _PARTITION = "123456789012", "us-east-1", "aws"
@@ -83,7 +83,7 @@ class MotoEngine:
 @contextmanager
 def moto_engine() -> Iterator[MotoEngine]:
     """An engine without rows or objects."""
-    with mock_aws():
+    with moto_in_turns():
         create_tables(boto3.client("dynamodb"))
         s3 = boto3.client("s3")
         bucket = get_settings().similarity_bucket

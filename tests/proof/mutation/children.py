@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_MOST_BYTES = 4 * 1024**3
+"""A mutant may ask for memory without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ def _work(work: Callable[[], Any], answer: Path, said: Path) -> None:
     output = os.open(said, os.O_WRONLY | os.O_CREAT)
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
         os.dup2(output, 1)
         os.dup2(output, 2)
         answer.write_text(json.dumps(work()), encoding="utf-8")

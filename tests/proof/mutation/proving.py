@@ -39,7 +39,7 @@ def _prove_some(outcome: Outcome, sample: Sequence[Mutant], known: Ledger) -> No
     killers = {mutant.name: known.killers[mutant.name] for mutant in sample}
 
     def use(tests: Tests) -> None:
-        hunters = Hunters(tests, _live())
+        hunters = Hunters(tests, _live(tests))
         _control(outcome, hunters, sample, killers)
         for mutant in sample:
             outcome.cases += 1
@@ -56,7 +56,7 @@ def _prove_all(outcome: Outcome, mutants: Sequence[Mutant], known: Ledger) -> No
     """Every mutant, with the test that caught it before, or else with all that come by what was taken out."""
 
     def use(tests: Tests) -> None:
-        live = _live()
+        live = _live(tests)
         hunters = Hunters(tests, live)
         reached = reach.record(tests, live, scope.modules())
         outcome.figures["tests"] = f"{len(reached.seconds):,}, which take {sum(reached.seconds.values()):.0f} s"
@@ -103,7 +103,8 @@ def _control(outcome: Outcome, hunters: Hunters, mutants: Iterable[Mutant], kill
         outcome.violations.append(f"{failing} fails although nothing is taken out: what it catches means nothing")
 
 
-def _live() -> Live:
+def _live(tests: Tests) -> Live:
+    tests.warm_up()
     live = Live()
     settle()
     return live

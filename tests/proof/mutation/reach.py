@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .children import in_child
-from .mutants import PROBE, Mutant, probed_code
+from .mutants import PROBE, Mutant, mutants_of, probed_code, source_of
 from .session import Tests
 from .swapping import Live
 
@@ -39,33 +39,37 @@ class Reach:
 
 def record(tests: Tests, live: Live, modules: Sequence[str]) -> Reach:
     """Run all tests once, in a child. Raises RuntimeError where that breaks off."""
-    ended = in_child(lambda: _record(tests, live, modules))
+    names = list(tests.items)
+    ended = in_child(lambda: _record(tests, names, live, modules))
     if ended.broke_off:
         raise RuntimeError(f"the recording of what tests reach broke off: {ended.said[-3000:]}")
-    seconds, failures = ended.answer["seconds"], ended.answer["failures"]
-    reached: dict[str, list[str]] = ended.answer["reached"]
+    seconds, reached = ended.answer["seconds"], ended.answer["reached"]
+    failures = {names[int(number)]: why for number, why in ended.answer["failures"].items()}
+    ranked = sorted(range(len(names)), key=lambda number: len(reached[number]) * (0.01 + seconds[number]))
     by_mutant: dict[str, list[str]] = defaultdict(list)
-    for test in sorted(reached, key=lambda test: (len(reached[test]) * (0.01 + seconds[test]), test)):
-        for name in reached[test] if test not in failures else ():
-            by_mutant[name].append(test)
-    return Reach(seconds, failures, by_mutant)
+    mutants = [mutant.name for module in modules for mutant in mutants_of(module, source_of(module))]
+    for number in ranked:
+        for mutant in reached[number] if names[number] not in failures else ():
+            by_mutant[mutants[mutant]].append(names[number])
+    return Reach(dict(zip(names, seconds, strict=True)), failures, by_mutant)
 
 
-def _record(tests: Tests, live: Live, modules: Sequence[str]) -> dict[str, Any]:
-    mutants: list[Mutant] = []
+def _record(tests: Tests, names: Sequence[str], live: Live, modules: Sequence[str]) -> dict[str, Any]:
+    """By numbers, of which there are millions: how long each test takes, why it fails, which mutants it comes by."""
+    count = 0
     for module in modules:
-        code, found = probed_code(module, len(mutants))
-        mutants += found
+        code, mutants = probed_code(module, count)
+        count += len(mutants)
         live.exchange(code)
     reached: set[int] = set()
     setattr(builtins, PROBE, lambda *numbers: reached.update(numbers))
-    by_test, seconds, failures = {}, {}, {}
-    for test in tests.items:
+    seconds, failures, by_test = [], {}, []
+    for number, test in enumerate(names):
         reached.clear()
         begun = time.perf_counter()
         why = tests.run(test)
-        seconds[test] = round(time.perf_counter() - begun, 4)
-        by_test[test] = [mutants[number].name for number in sorted(reached)]
+        seconds.append(round(time.perf_counter() - begun, 4))
+        by_test.append(sorted(reached))
         if why is not None:
-            failures[test] = why[-2000:]
+            failures[number] = why[-2000:]
     return {"seconds": seconds, "failures": failures, "reached": by_test}

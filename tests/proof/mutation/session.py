@@ -22,6 +22,12 @@ class Tests:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
 
+    def warm_up(self) -> None:
+        """Run a test of each file, so that what all children need is made before there are any."""
+        first_of_file = {test.partition("::")[0]: test for test in reversed(self.items)}
+        for test in first_of_file.values():
+            self.run(test)
+
     def run(self, test: str) -> str | None:
         """Run one in this process; None where it passed, else what pytest says of its failure."""
         item = self.items[test]

@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 import boto3
 from botocore.loaders import create_loader
-from moto import mock_aws
 
 from scripts.building.swagger_ui import ensure_swagger_ui
 from shared.database.sdk_data import OneServiceLoader
 from shared.process import renew
 from shared.similarity.objects import default_objects
+from tests.support.emulated import moto_in_turns
 from tests.support.environment import function_environment
 from tests.support.forms import send_form
 from tests.support.stack import running_store
@@ -45,7 +45,7 @@ class Engine:
         """Tables and a bucket of this example's own, and the environment that names them."""
         with ExitStack() as stack:
             if self.is_in_process:
-                stack.enter_context(mock_aws())
+                stack.enter_context(moto_in_turns())
             stack.enter_context(patch.dict(os.environ, self._environment(f"sm{example}")))
             renew()
             create_tables(_dynamodb(self.endpoint), f"sm{example}")
