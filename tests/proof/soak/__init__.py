@@ -36,6 +36,9 @@ _THINKING_SECONDS = 0.15
 _RUSH_SECONDS = 2.0
 """Before SIGTERM nobody thinks, so that it comes in the middle of requests."""
 
+_FIRST_RUSH = 1 / 12
+"""Of the time nobody thinks at its beginning either: what grows with the most that is done at once has grown then."""
+
 _IN_FLIGHT = "requests in flight at SIGTERM"
 _REFUSED = "connections refused or broken off after it"
 _RESTARTED = "starts on what was saved"
@@ -65,6 +68,7 @@ def prove(options: Options) -> Outcome:
 
 def _load(folder: Path, options: Options, outcome: Outcome) -> list[Client]:
     """The clients, after their load and the stack's end."""
+    seconds = _QUICK_SECONDS if options.is_quick else _SECONDS
     with _running(folder) as dev:
         clients = [
             Client(dev.port, dev.token(name), name, number, options.random("client", name, number))
@@ -72,8 +76,8 @@ def _load(folder: Path, options: Options, outcome: Outcome) -> list[Client]:
             for number in range(_CLIENTS_EACH)
         ]
         touring = Touring(dev.stage("admin"))
-        seconds = _QUICK_SECONDS if options.is_quick else _SECONDS
-        threads = [threading.Thread(target=client.run, args=(_THINKING_SECONDS,)) for client in clients]
+        pace = (_THINKING_SECONDS, _FIRST_RUSH * seconds)
+        threads = [threading.Thread(target=client.run, args=pace) for client in clients]
         threads.append(threading.Thread(target=touring.run, args=(seconds,)))
         for thread in threads:
             thread.start()

@@ -4,6 +4,7 @@ import http.client
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -31,12 +32,14 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
         self._hurries, self._stopped = threading.Event(), threading.Event()
 
-    def run(self, thinking_seconds: float) -> None:
+    def run(self, thinking_seconds: float, rush_seconds: float) -> None:
+        """Ask until the end; at first, for `rush_seconds`, without a pause."""
         operations, weights = zip(*MIX, strict=True)
+        began = time.monotonic()
         store_embedding(self)  # the other operations know the model version
         while not self._stopped.is_set():
             self.random.choices(operations, weights)[0](self)
-            if not self._hurries.is_set():
+            if time.monotonic() - began > rush_seconds:
                 self._hurries.wait(self.random.expovariate(1 / thinking_seconds))
 
     def hurry(self) -> None:

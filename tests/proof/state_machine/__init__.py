@@ -17,7 +17,7 @@ from .exploring import BROKE_OFF, complete, explore, find, missing
 from .faults import KINDS
 from .told import Tally
 
-_LONG = {"moto": (26, 200), "ministack": (76, 200)}
+_LONG = {"moto": (34, 200), "ministack": (110, 200)}
 _QUICK = {"moto": (3, 15), "ministack": (3, 15)}
 """Examples on each engine, and steps of each. A step takes moto twice the time, and it has the broken variants too."""
 
