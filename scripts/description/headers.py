@@ -89,7 +89,7 @@ HEADERS: dict[str, Object] = {
             " requests. Only where such limits are on."
         ),
         "schema": {"type": "string", "pattern": _LIMITS.format(parameters='q=[0-9]+(;w=[0-9]+)?(;qu="[a-z-]+")?')},
-        "example": '"writes";q=50;w=10, "rows";q=1000;qu="rows"',
+        "example": '"writes";q=50;w=10, "rows";q=1000',
     },
     "WWW-Authenticate": {
         "description": "The scheme to authenticate with (RFC 6750, section 3).",

@@ -153,6 +153,15 @@ class Unavailable(ApiError):
         super().__init__(detail, errors=errors, retry_after=retry_after)
 
 
+class Uncounted(Unavailable):
+    """503: what a tenant stores is limited, and cannot be counted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What the account stores cannot be counted now, as it is limited. Nothing was changed; try again later."
+        )
+
+
 class OutcomeUnknown(Unavailable):
     """503: a write may or may not have happened, or has in part, and the service will not guess."""
 

@@ -22,6 +22,7 @@ from .errors import (
     LimitExceeded,
     TooManyRequests,
     Unauthenticated,
+    Uncounted,
     render_problem,
 )
 from .events import Event, Request, event_path, gateway_request_id
@@ -248,6 +249,8 @@ def _failed(error: ApiError, event: Event, request_id: str) -> _Outcome:
         details["reason"] = error.reason
     if isinstance(error, LimitExceeded):
         details["limits"] = list(error.violated)
+    if isinstance(error, Uncounted):
+        details["limits_unavailable"] = 1
     if error.__cause__ is not None and (error.status >= 500 or error.status == TooManyRequests.status):
         details |= describe_causes(error.__cause__)
     return _Outcome(

@@ -8,25 +8,32 @@ again. What is stored is counted by:
 rows, bytes                    at least what is stored, once it has been counted (`counted_at`);
 rows_reserved, bytes_reserved  all that was ever reserved: they never fall, so that a recount can tell what was reserved
                                since it began;
-recount_not_before             when the next recount may begin, which is also the sign of the one that is under way.
+recount_not_before             when the next recount may begin, which is also the sign of the one that is under way;
+generation                     a name that every recount draws anew, as does a new item: what is given back belongs to
+                               rows that were counted under the name that its request saw, and to no others.
 
 An item goes with its account's erasure (`forget`).
 """
 
 import re
 import time
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ..config import LIMIT_WINDOW_SECONDS, ROUTE_CLASSES, RouteClass, TenantLimits
-from ..errors import OutcomeUnknown, Unavailable
+from ..errors import ApiError, OutcomeUnknown, Unavailable
 from ..models.fields import now, parse_timestamp, timestamp
 from ..scope import Growth
 from .attributes import Row, from_item, to_attribute, to_item
+from .calls import CALL_ERRORS
 from .failures import ConditionRefused
 from .manager import DatabaseManager
+
+FAILURES = (ApiError, *CALL_ERRORS)
+"""What a call raises where the table does not answer, or refuses this process."""
 
 _SEND_WITHIN_SECONDS = 2.0
 """No try of a count is sent later: a request must not wait long for what only counts it. The first one of a process
@@ -45,6 +52,11 @@ _PROVISIONAL = {"rows": 100, "bytes": 1024 * 1024}
 
 RECOUNT_LONGEST = timedelta(minutes=20)
 RECOUNT_EVERY = timedelta(minutes=5)
+RECOUNT_UNCHANGED = timedelta(hours=1)
+"""After one that found what was counted: who is at their limit may ask for ever, and each reads all their rows."""
+
+RECOUNT_FAILED = timedelta(seconds=45)
+"""Lambda tries again after a minute."""
 
 
 def count_name(route_class: RouteClass, window: int) -> str:
@@ -64,6 +76,9 @@ class Use:
     route_class: RouteClass | None = None
     growth: Growth = field(default_factory=Growth)
     given_back: Growth = field(default_factory=Growth)
+    generation: str | None = None
+    """Of what is given back; None where it is known to be the item's."""
+
     leftovers: Collection[str] = ()
     """Counts of past windows that the item is known to have."""
 
@@ -79,6 +94,18 @@ class Used:
 
     def stored(self, name: str) -> int:
         return int(self.row.get(name, 0))
+
+    def room(self, limits: TenantLimits, name: str) -> int | None:
+        """How much more may be reserved of a limit; None where it is not limited."""
+        limit, first = _limit(limits, name), provisional(limits, name)
+        if limit is None or first is None:
+            return None
+        room = min(limit, limit - self.stored(name))
+        return room if "counted_at" in self.row else min(room, first - int(self.row.get(f"{name}_reserved", 0)))
+
+    @property
+    def generation(self) -> str | None:
+        return self.row.get("generation")
 
     @property
     def may_be_recounted(self) -> bool:
@@ -98,9 +125,19 @@ class OverLimit(Exception):
         self.used = used
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That of a recount: `until` is its sign, `reserved` all that was reserved before, `counted` what was counted."""
+
+    until: str
+    reserved: Growth
+    counted: Growth | None
+    """None where it never was."""
+
+
 def provisional(limits: TenantLimits, name: str) -> int | None:
     """What may be reserved of a limit before the tenant's rows have been counted; None where it is not limited."""
-    limit = limits.rows if name == "rows" else limits.bytes
+    limit = _limit(limits, name)
     return None if limit is None else max(limit // 10, min(limit, _PROVISIONAL[name]))
 
 
@@ -133,38 +170,43 @@ class LimitCounters:
             raise OverLimit(Used(refusal.row or {})) from refusal
         return Used(from_item(answer["Attributes"]))
 
-    def begin_recount(self, user_id: str) -> tuple[str, Growth] | None:
-        """A claim, and all that was reserved so far; None where another recount is under way, or was a moment ago."""
+    def begin_recount(self, user_id: str) -> Claim | None:
+        """A claim; None where another recount is under way, or was a while ago."""
         moment = now()
-        claim = timestamp(parse_timestamp(moment) + RECOUNT_LONGEST)
+        until = _after(moment, RECOUNT_LONGEST)
         condition = "attribute_not_exists(#next) OR #next <= :now"
-        try:
-            answer = self._update(user_id, "SET #next = :claim", condition, {":claim": claim, ":now": moment})
-        except ConditionRefused:
+        row = self._update(user_id, "SET #next = :until", condition, {":until": until, ":now": moment}, until)
+        if row is None:
             return None
-        row = from_item(answer["Attributes"])
-        return claim, Growth(int(row.get("rows_reserved", 0)), int(row.get("bytes_reserved", 0)))
+        counted = Growth(int(row.get("rows", 0)), int(row.get("bytes", 0))) if "counted_at" in row else None
+        return Claim(until, Growth(int(row.get("rows_reserved", 0)), int(row.get("bytes_reserved", 0))), counted)
 
-    def finish_recount(self, user_id: str, claim: str, stored: Growth, reserved: Growth) -> bool:
-        """Set the counters to what is stored, and what was reserved since there was `reserved`; whether it was done."""
+    def finish_recount(self, user_id: str, claim: Claim, stored: Growth) -> bool:
+        """Set the counters to what is stored, and what was reserved since the claim; whether it was done."""
         moment = now()
+        following = _after(moment, RECOUNT_UNCHANGED if stored == claim.counted else RECOUNT_EVERY)
         values = {
-            ":claim": claim,
-            ":next": timestamp(parse_timestamp(moment) + RECOUNT_EVERY),
+            ":claim": claim.until,
+            ":next": following,
             ":now": moment,
             ":zero": 0,
-            ":rows": stored.rows - reserved.rows,
-            ":bytes": stored.bytes - reserved.bytes,
+            ":rows": stored.rows - claim.reserved.rows,
+            ":bytes": stored.bytes - claim.reserved.bytes,
+            ":generation": uuid.uuid4().hex,
         }
         expression = (
             "SET #rows = if_not_exists(#rows_reserved, :zero) + :rows,"
-            " #bytes = if_not_exists(#bytes_reserved, :zero) + :bytes, #counted_at = :now, #next = :next"
+            " #bytes = if_not_exists(#bytes_reserved, :zero) + :bytes,"
+            " #counted_at = :now, #next = :next, #generation = :generation"
         )
-        try:
-            self._update(user_id, expression, "#next = :claim", values)
-        except ConditionRefused:
-            return False  # erased meanwhile, or taken over: it took too long
-        return True
+        # Not done: erased meanwhile, or taken over, as it took too long.
+        return self._update(user_id, expression, "#next = :claim", values, following) is not None
+
+    def give_up_recount(self, user_id: str, claim: Claim) -> None:
+        """Let the next recount begin soon, as this one failed. Raises as `DatabaseManager.call`."""
+        again = _after(now(), RECOUNT_FAILED)
+        values = {":claim": claim.until, ":again": again}
+        self._update(user_id, "SET #next = :again", "#next = :claim", values, again)
 
     def forget(self, user_id: str) -> None:
         """Delete the item. Raises as `DatabaseManager.call`."""
@@ -173,21 +215,34 @@ class LimitCounters:
         except OutcomeUnknown as error:
             raise Unavailable("The table of limits does not answer.") from error
 
-    def _update(self, user_id: str, expression: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        names = {"next": "recount_not_before", "counted_at": "counted_at"} | {
-            name: name for name in ("rows", "bytes", "rows_reserved", "bytes_reserved")
+    def _update(
+        self, user_id: str, expression: str, condition: str, values: Mapping[str, Any], following: str
+    ) -> Row | None:
+        """The item after an update that sets `recount_not_before` to `following`; None where the condition does not
+        hold. A try whose answer got lost is known by what it set."""
+        aliases = {"next": "recount_not_before"} | {
+            name: name for name in ("counted_at", "generation", "rows", "bytes", "rows_reserved", "bytes_reserved")
         }
-        used = {f"#{alias}": name for alias, name in names.items() if re.search(rf"#{alias}\b", expression + condition)}
-        return self._manager.call(
-            "update_item",
-            TableName=self._table,
-            Key=_key(user_id),
-            UpdateExpression=expression,
-            ConditionExpression=condition,
-            ExpressionAttributeNames=used,
-            ExpressionAttributeValues={name: to_attribute(value) for name, value in values.items()},
-            ReturnValues="ALL_NEW",
-        )
+        used = {
+            f"#{alias}": name for alias, name in aliases.items() if re.search(rf"#{alias}\b", expression + condition)
+        }
+        try:
+            answer = self._manager.call(
+                "update_item",
+                TableName=self._table,
+                Key=_key(user_id),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=used,
+                ExpressionAttributeValues={name: to_attribute(value) for name, value in values.items()},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionRefused as refusal:
+            row = refusal.row or {}
+            is_ours = refusal.may_have_been_applied and row.get("recount_not_before") == following
+            return row if is_ours else None
+        return from_item(answer["Attributes"])
 
     @property
     def _table(self) -> str:
@@ -203,19 +258,24 @@ class _Update:
 
     def parameters(self) -> dict[str, Any]:
         sets, removes, conditions = self._sets(), self._removes(), self._conditions()
-        additions = ", ".join(f"#{name} = if_not_exists(#{name}, :zero) + :{name}" for name in sets)
+        additions = [f"#{name} = if_not_exists(#{name}, :zero) + :{name}" for name in sets]
+        if sets:
+            additions.append("#generation = if_not_exists(#generation, :fresh)")
         removals = ", ".join(f"#{name}" for name in removes)
-        clauses = [f"{verb} {listed}" for verb, listed in (("SET", additions), ("REMOVE", removals)) if listed]
-        values = {f":{name}": number for name, number in sets.items()} | ({":zero": 0} if sets else {})
+        clauses = [
+            f"{verb} {listed}" for verb, listed in (("SET", ", ".join(additions)), ("REMOVE", removals)) if listed
+        ]
+        values: dict[str, Any] = {f":{name}": number for name, number in sets.items()}
+        values |= {":zero": 0, ":fresh": uuid.uuid4().hex} if sets else {}
         parameters: dict[str, Any] = {"UpdateExpression": " ".join(clauses)}
-        names = {*sets, *removes}
+        names = {*sets, *removes, *(("generation",) if sets else ())}
         if conditions:
             parameters["ConditionExpression"] = " AND ".join(f"({condition})" for condition, _ in conditions)
             for condition, bounds in conditions:
                 names |= set(re.findall(r"#(\w+)", condition))
                 values |= bounds
         if values:
-            parameters["ExpressionAttributeValues"] = {name: to_attribute(number) for name, number in values.items()}
+            parameters["ExpressionAttributeValues"] = {name: to_attribute(value) for name, value in values.items()}
         return parameters | {"ExpressionAttributeNames": {f"#{name}": name for name in sorted(names)}}
 
     def _sets(self) -> dict[str, int]:
@@ -235,22 +295,33 @@ class _Update:
         known = [name for name in use.leftovers if _is_past(name, use.window)]  # the clock may have been set back
         return list(dict.fromkeys((*by_name, *known))) if use.route_class or known else []
 
-    def _conditions(self) -> list[tuple[str, dict[str, int]]]:
-        """Each with the numbers that it compares with."""
+    def _conditions(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each with what it compares with."""
         use = self.use
-        found: list[tuple[str, dict[str, int]]] = []
+        found: list[tuple[str, dict[str, Any]]] = []
+        if use.given_back:
+            is_of_item = "attribute_exists(#generation)" if use.generation is None else "#generation = :seen"
+            found.append((is_of_item, {} if use.generation is None else {":seen": use.generation}))
         if use.route_class:
             count = count_name(use.route_class, use.window)
             found.append((_fewer(count, ":quota", "<"), {":quota": self.limits.quotas[use.route_class]}))
-        for name, limit in (("rows", self.limits.rows), ("bytes", self.limits.bytes)):
+        for name in _LIMITED:
             wanted, back = getattr(use.growth, name), getattr(use.given_back, name)
-            provisionally = provisional(self.limits, name)
+            limit, provisionally = _limit(self.limits, name), provisional(self.limits, name)
             if limit is None or provisionally is None or wanted <= 0:
                 continue
             found.append((_fewer(name, f":room_{name}"), {f":room_{name}": limit - wanted - back}))
             uncounted = f"attribute_exists(#counted_at) OR {_fewer(f'{name}_reserved', f':first_{name}')}"
             found.append((uncounted, {f":first_{name}": provisionally - wanted}))
         return found
+
+
+def _limit(limits: TenantLimits, name: str) -> int | None:
+    return limits.rows if name == "rows" else limits.bytes
+
+
+def _after(moment: str, pause: timedelta) -> str:
+    return timestamp(parse_timestamp(moment) + pause)
 
 
 def _is_past(count: str, window: int) -> bool:

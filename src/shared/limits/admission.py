@@ -1,29 +1,30 @@
 """Whether one request of a tenant is within their limits: counted, and room for it reserved, in one call at most.
 
-- A request of a window that this process knows to be exhausted is refused without a call.
+- A request of a window that this process knows to be exhausted is refused without a call, as is one that needs as much
+  room as it knows that there was not in this window; a request that is refused for want of room counts in the window of
+  this process alone.
 - Room is reserved before the handler runs, for the most that the request can store. What it did not store after all is
   given back with this process's next call for the tenant, as is what it deleted; where the request has made no call,
-  with one of its own.
+  with one of its own. If the tenant's rows were counted anew meanwhile, it is not given back, and that call is repeated
+  without it.
 - Where the table of limits does not answer, a request that can store more is refused (503), as nothing could be held
   otherwise; any other goes on, and the log says so.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from botocore.exceptions import ClientError
-
-from ..config import LIMIT_WINDOW_SECONDS, RouteClass, TenantLimits
-from ..database.limit_counters import LimitCounters, OverLimit, Use, Used, window_at
+from ..config import LIMIT_WINDOW_SECONDS, ConfigurationError, RouteClass, TenantLimits
+from ..database.limit_counters import FAILURES, LimitCounters, OverLimit, Use, Used, window_at
 from ..database.manager import DatabaseManager, default_manager
-from ..errors import ApiError, LimitExceeded, OutcomeUnknown, Unavailable
+from ..errors import LimitExceeded, OutcomeUnknown, Uncounted
 from ..scope import Growth, current_scope
 from ..tasks import request_task
 from ..telemetry import log_warning
 from .fields import Policy, fields
-from .memory import LimitMemory, process_memory
+from .memory import LimitMemory, Returns, process_memory
 
 STORAGE_RETRY_SECONDS = 120
 """A recount takes a minute and what it takes to read the rows."""
@@ -32,7 +33,10 @@ MANY_LEFTOVERS = 100
 """Counts of past windows that one process leaves to the next. More of them are removed at once, by a call more: they
 come from a hundred requests at least, each of which met a process that had never seen the tenant."""
 
-_FAILURES = (ApiError, ClientError)
+GIVE_BACK_WITHIN_SECONDS = 20.0
+"""Of its beginning, a request that has not seen the counters gives back what it deleted, or never: a recount waits for
+it (`recount`)."""
+
 _NOTHING = Growth()
 
 
@@ -45,6 +49,9 @@ class Admission:
     began: float
     counters: LimitCounters
     memory: LimitMemory
+    generation: str | None
+    """Of the tenant's counters, as they were seen before the request was handled; None where they were not."""
+
     reserved: Growth = _NOTHING
     has_called: bool = False
     headers: dict[str, str] = field(default_factory=dict)
@@ -59,18 +66,27 @@ class Admission:
         freed = Growth(min(0, unused.rows), min(0, unused.bytes))
         if not freed:
             return
-        self.memory.keep(self.user_id, freed, self.began)
+        if self.generation is not None:
+            self.memory.keep(self.user_id, Returns(freed, self.generation))
         if not self.has_called:
-            self._give_back()
+            self._give_back(freed)
 
-    def _give_back(self) -> None:
+    def _give_back(self, freed: Growth) -> None:
+        """By a call of its own."""
         returns = self.memory.take(self.user_id)
-        use = Use(self.user_id, window_at(self.memory.clock()), given_back=_sum(returns))
+        if returns is None and self.memory.clock() - self.began >= GIVE_BACK_WITHIN_SECONDS:
+            return
+        growth, generation = (freed, None) if returns is None else (returns.growth, returns.generation)
+        use = Use(self.user_id, window_at(self.memory.clock()), given_back=growth, generation=generation)
         try:
-            self.counters.use(use, self.limits)
-        except _FAILURES as error:
+            used = self.counters.use(use, self.limits)
+        except OverLimit:
+            pass  # the tenant has been counted anew meanwhile, or is not counted at all
+        except FAILURES as error:
             _keep_if_unsent(self.memory, self.user_id, returns, error)
             self.details["limits_unavailable"] = 1
+        else:
+            _note_generation(self.memory, self.user_id, used)
 
 
 def admit(
@@ -88,7 +104,7 @@ def admit(
     scope = current_scope()
     if scope is not None and limits.has_storage:
         scope.storage_of = user_id
-    admission = Admission(limits, user_id, remembered.clock(), counters, remembered)
+    admission = Admission(limits, user_id, remembered.clock(), counters, remembered, remembered.generation(user_id))
     _Admitting(admission, route_class if route_class in limits.quotas else None, growth).run()
     return admission
 
@@ -109,27 +125,45 @@ class _Admitting:
         too_much = [name for name, limit in self._storage() if getattr(self.growth, name) > limit]
         if too_much:
             self._refuse_storage(too_much, None)
+        full = self._memory.lacks_room(self._user_id, self._window, self.growth)
+        if full is not None:
+            self._refuse_for_room(full)
         if self.route_class or self.growth:
             self._count()
 
     def _count(self) -> None:
         returns = self._memory.take(self._user_id)
-        leftovers = self._memory.leftovers(self._user_id)
-        use = Use(self._user_id, self._window, self.route_class, self.growth, _sum(returns), leftovers)
         self.admission.has_called = True
         try:
-            used = self.admission.counters.use(use, self.admission.limits)
+            used = self._used(returns)
         except OverLimit as refusal:
-            self._memory.put_back(self._user_id, returns)
-            self._refuse(refusal.used)
-        except _FAILURES as error:
+            if returns is not None:
+                self._memory.keep(self._user_id, returns)
+            self._refuse(refusal.used, returns)
+        except FAILURES as error:
             _keep_if_unsent(self._memory, self._user_id, returns, error)
             self._go_on_uncounted(error)
         else:
             self._note(used)
 
+    def _used(self, returns: Returns | None) -> Used:
+        """Raises OverLimit, where `returns` are of the counters' generation or there is no place without them."""
+        leftovers = self._memory.leftovers(self._user_id)
+        use = Use(self._user_id, self._window, self.route_class, self.growth, leftovers=leftovers)
+        if returns is None:
+            return self.admission.counters.use(use, self.admission.limits)
+        together = replace(use, given_back=returns.growth, generation=returns.generation)
+        try:
+            return self.admission.counters.use(together, self.admission.limits)
+        except OverLimit as refusal:
+            if refusal.used.generation == returns.generation:
+                raise
+        return self.admission.counters.use(use, self.admission.limits)
+
     def _note(self, used: Used) -> None:
         self.admission.reserved = self.growth
+        self.admission.generation = used.generation
+        _note_generation(self._memory, self._user_id, used)
         left = used.leftovers(self._window)
         self._memory.note_leftovers(self._user_id, left)
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
@@ -141,23 +175,39 @@ class _Admitting:
     def _tidy(self, leftovers: Sequence[str]) -> None:
         try:
             self.admission.counters.use(Use(self._user_id, self._window, leftovers=leftovers), self.admission.limits)
-        except _FAILURES:
+        except FAILURES:
             self.admission.details["limits_unavailable"] = 1
         else:
             self._memory.note_leftovers(self._user_id, ())
 
     def _go_on_uncounted(self, error: Exception) -> None:
         if self.growth:
-            raise Unavailable(
-                "What the account stores cannot be counted now, as it is limited. Nothing was changed; try again later."
-            ) from error
+            raise Uncounted from error
         self.admission.headers = fields(self._policies(None))
         self.admission.details["limits_unavailable"] = 1
 
-    def _refuse(self, used: Used) -> NoReturn:
+    def _refuse(self, used: Used, returns: Returns | None) -> NoReturn:
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
             self._memory.exhaust(self._user_id, self.route_class, self._window)
             self._refuse_rate(self.route_class)
+        self._memory.note_full(self._user_id, self._window, self._lacking(used, returns), used)
+        if self.route_class:
+            calls = self._memory.refused(self._user_id, self.route_class, self._window)
+            if calls >= self._quota(self.route_class):
+                self._memory.exhaust(self._user_id, self.route_class, self._window)
+        self._refuse_for_room(used)
+
+    def _lacking(self, used: Used, returns: Returns | None) -> Growth:
+        """The growth, without what there is room for."""
+        back = _NOTHING if returns is None else returns.growth
+        missing = dict.fromkeys(("rows", "bytes"), 0)
+        for name, _ in self._storage():
+            room = used.room(self.admission.limits, name)
+            if room is not None and getattr(self.growth, name) > room - getattr(back, name):
+                missing[name] = getattr(self.growth, name)
+        return Growth(**missing)
+
+    def _refuse_for_room(self, used: Used) -> NoReturn:
         full = [name for name, limit in self._storage() if used.stored(name) + getattr(self.growth, name) > limit]
         self._ask_for_recount(used)
         self._refuse_storage(full, used)
@@ -175,8 +225,9 @@ class _Admitting:
     def _refuse_storage(self, full: Sequence[str], used: Used | None) -> NoReturn:
         """`full` are the limits that are reached; where there are none, it is not yet known what the account stores."""
         violated = full or [name for name, _ in self._storage()]
+        to_do = _NEVER_FITS if used is None else _TO_DO
         raise LimitExceeded(
-            " ".join([*(self._fullness(name, used) for name in full), *([] if full else [_BEING_COUNTED]), _TO_DO]),
+            " ".join([*(self._fullness(name, used) for name in full), *([] if full else [_BEING_COUNTED]), to_do]),
             violated=violated,
             retry_after=STORAGE_RETRY_SECONDS,
             fields=fields(self._storage_policies(used)),
@@ -192,7 +243,7 @@ class _Admitting:
             return
         try:
             request_task({"task": "recount", "user_id": self._user_id})
-        except ApiError as error:
+        except (*FAILURES, ConfigurationError) as error:
             log_warning("the worker could not be asked", task="recount", exception=type(error).__name__)
 
     def _policies(self, used: Used | None) -> list[Policy]:
@@ -208,9 +259,10 @@ class _Admitting:
         return Policy(route_class, self._quota(route_class), LIMIT_WINDOW_SECONDS, None, left, reset)
 
     def _storage_policies(self, used: Used | None) -> list[Policy]:
-        units = {"rows": "rows", "bytes": "content-bytes"}
+        units = {"bytes": "content-bytes"}
+        limits = self.admission.limits
         return [
-            Policy(name, limit, None, units[name], None if used is None else limit - used.stored(name))
+            Policy(name, limit, None, units.get(name), None if used is None else used.room(limits, name))
             for name, limit in self._storage()
         ]
 
@@ -245,18 +297,15 @@ _TO_DO = (
     "Nothing was changed. Delete what is not needed. The count is checked now and then, as it may be too high; try"
     f" again in {STORAGE_RETRY_SECONDS} seconds."
 )
+_NEVER_FITS = "Nothing was changed, and no later try can be let in."
 
 
-def _sum(returns: Sequence[tuple[Growth, float]]) -> Growth:
-    total = _NOTHING
-    for growth, _ in returns:
-        total += growth
-    return total
+def _note_generation(memory: LimitMemory, user_id: str, used: Used) -> None:
+    if used.generation is not None:
+        memory.note_generation(user_id, used.generation)
 
 
-def _keep_if_unsent(
-    memory: LimitMemory, user_id: str, returns: Sequence[tuple[Growth, float]], error: Exception
-) -> None:
+def _keep_if_unsent(memory: LimitMemory, user_id: str, returns: Returns | None, error: Exception) -> None:
     """What a call would have given back, unless it may have done so."""
-    if not isinstance(error, OutcomeUnknown):
-        memory.put_back(user_id, returns)
+    if returns is not None and not isinstance(error, OutcomeUnknown):
+        memory.keep(user_id, returns)

@@ -2,21 +2,39 @@
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from ..config import RouteClass
+from ..database.limit_counters import Used
 from ..process import per_process
 from ..scope import Growth
-
-GIVE_BACK_WITHIN_SECONDS = 20.0
-"""Room that was reserved by a request, or freed by it, is given back so long after the request began, or never: a
-recount waits for it (`recount`)."""
 
 _ASK_EVERY_SECONDS = 60.0
 _MAX_TENANTS = 10_000
 
-_Return = tuple[Growth, float]
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """What a tenant is to be given back, as long as the counters are of this generation (`limit_counters`)."""
+
+    growth: Growth
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """In this window there was no room for `growth`, whose members are 0 where there was."""
+
+    window: int
+    growth: Growth
+    used: Used
+
+    def refuses(self, window: int, growth: Growth) -> bool:
+        is_for_rows = 0 < self.growth.rows <= growth.rows
+        is_for_bytes = 0 < self.growth.bytes <= growth.bytes
+        return window == self.window and (is_for_rows or is_for_bytes)
 
 
 class LimitMemory:
@@ -26,8 +44,11 @@ class LimitMemory:
         self.clock = clock
         self._lock = Lock()
         self._exhausted: dict[tuple[str, RouteClass], int] = {}
+        self._refusals: dict[tuple[str, RouteClass], tuple[int, int]] = {}
+        self._full: dict[str, _Full] = {}
         self._leftovers: dict[str, tuple[str, ...]] = {}
-        self._returns: dict[str, list[_Return]] = {}
+        self._generations: dict[str, str] = {}
+        self._returns: dict[str, Returns] = {}
         self._asked: dict[str, float] = {}
 
     def is_exhausted(self, user_id: str, route_class: RouteClass, window: int) -> bool:
@@ -39,6 +60,26 @@ class LimitMemory:
             _bound(self._exhausted)
             self._exhausted[user_id, route_class] = window
 
+    def refused(self, user_id: str, route_class: RouteClass, window: int) -> int:
+        """How many calls of this process were for requests of the window that were refused for want of room, this one
+        included."""
+        with self._lock:
+            _bound(self._refusals)
+            last, count = self._refusals.get((user_id, route_class), (window, 0))
+            count = count + 1 if last == window else 1
+            self._refusals[user_id, route_class] = window, count
+            return count
+
+    def lacks_room(self, user_id: str, window: int, growth: Growth) -> Used | None:
+        """The item that said so, where as much was refused in this window."""
+        full = self._full.get(user_id)
+        return full.used if full is not None and full.refuses(window, growth) else None
+
+    def note_full(self, user_id: str, window: int, growth: Growth, used: Used) -> None:
+        with self._lock:
+            _bound(self._full)
+            self._full[user_id] = _Full(window, growth, used)
+
     def leftovers(self, user_id: str) -> tuple[str, ...]:
         return self._leftovers.get(user_id, ())
 
@@ -49,22 +90,30 @@ class LimitMemory:
                 _bound(self._leftovers)
                 self._leftovers[user_id] = tuple(names)
 
-    def keep(self, user_id: str, growth: Growth, since: float) -> None:
-        """Keep what a request that began at `since` gives back, until there is a call that takes it along."""
+    def generation(self, user_id: str) -> str | None:
+        """That of the tenant's counters, as they were seen last."""
+        return self._generations.get(user_id)
+
+    def note_generation(self, user_id: str, generation: str) -> None:
         with self._lock:
+            _bound(self._generations)
+            self._generations[user_id] = generation
+
+    def keep(self, user_id: str, returns: Returns) -> None:
+        """Keep what is to be given back until there is a call that takes it along; what is of another generation, which
+        is over, goes."""
+        with self._lock:
+            self._full.pop(user_id, None)
+            kept = self._returns.get(user_id)
+            if kept is not None and kept.generation == returns.generation:
+                returns = Returns(kept.growth + returns.growth, returns.generation)
             _bound(self._returns)
-            self._returns.setdefault(user_id, []).append((growth, since))
+            self._returns[user_id] = returns
 
-    def take(self, user_id: str) -> list[_Return]:
-        """What is to be given back, and not too old for it; it is forgotten here."""
+    def take(self, user_id: str) -> Returns | None:
+        """What is to be given back; it is forgotten here."""
         with self._lock:
-            kept = self._returns.pop(user_id, [])
-        return [(growth, since) for growth, since in kept if 0 <= self.clock() - since < GIVE_BACK_WITHIN_SECONDS]
-
-    def put_back(self, user_id: str, returns: Collection[_Return]) -> None:
-        """Keep once more what was taken and not given back."""
-        for growth, since in returns:
-            self.keep(user_id, growth, since)
+            return self._returns.pop(user_id, None)
 
     def may_ask(self, user_id: str) -> bool:
         """Whether this process has not asked for a recount within the last minute; it counts as having asked now."""

@@ -4,25 +4,27 @@ The counters never are too low, and a process that ends before it has given room
 right must not make them too low, while requests go on. So what is reserved since the recount began counts on top, and:
 
 - the rows are read only once every request of before it must have ended, and the index shows what it stored;
-- the counters are set only once nothing can be given back any more that concerns a row of before they were read. What
-  is given back meanwhile is lost by it, which errs on the safe side.
+- what was not given back when the counters are set is never given back, as it is of a generation that is over; the
+  counters are set only once no request can be under way any more that gives back what it deleted without having seen
+  one. What is lost by it errs on the safe side.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..database.content import CONTENT, content_bytes
 from ..database.embeddings import EmbeddingRepository, require_owner
-from ..database.limit_counters import LimitCounters
+from ..database.limit_counters import FAILURES, Claim, LimitCounters
 from ..database.manager import DatabaseManager, default_manager
 from ..database.model_versions import ModelVersionRepository
 from ..database.reports import ReportRepository
 from ..errors import Forbidden
 from ..scope import Growth
 from ..similarity.objects import ObjectStore
+from ..telemetry import log_warning
 
 SETTLE_SECONDS = 30.0
-"""Longer than a request may take (25 s), or than what it gives back is kept (20 s), and some lag of the index."""
+"""Longer than a request may take (25 s), and some lag of the index."""
 
 _NAP_SECONDS = 1.0
 
@@ -39,17 +41,33 @@ def recount(
     end it, and nothing is changed then."""
     used = manager or default_manager()
     counters = LimitCounters(used)
-    begun = counters.begin_recount(user_id)
-    if begun is None:
+    claim = counters.begin_recount(user_id)
+    if claim is None:
         return False
-    claim, reserved = begun
-    _wait(check, sleep)
-    stored = Growth()
-    for growth in _stored(used, user_id):
+    try:
+        _wait(check, sleep)
+        stored = _sum(_stored(used, user_id), check)
+        _wait(check, sleep)
+        return counters.finish_recount(user_id, claim, stored)
+    except Exception:
+        _give_up(counters, user_id, claim)
+        raise
+
+
+def _give_up(counters: LimitCounters, user_id: str, claim: Claim) -> None:
+    """Where this fails as well, the claim ends by itself."""
+    try:
+        counters.give_up_recount(user_id, claim)
+    except FAILURES as error:
+        log_warning("the claim of a recount could not be given up", exception=type(error).__name__)
+
+
+def _sum(pages: Iterable[Growth], check: Callable[[], None]) -> Growth:
+    total = Growth()
+    for growth in pages:
         check()
-        stored += growth
-    _wait(check, sleep)
-    return counters.finish_recount(user_id, claim, stored, reserved)
+        total += growth
+    return total
 
 
 def _stored(manager: DatabaseManager, user_id: str) -> Iterator[Growth]:

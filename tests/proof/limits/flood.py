@@ -41,6 +41,20 @@ def count(engine: Engine, outcome: Outcome) -> None:
         outcome.violations.append(f"beside a flood a request made the calls {calls['calm']}, alone {alone}")
     refused = 20 * _QUOTA - len(calls["flooding"])
     outcome.figures["AWS calls of refused requests"] = f"{len(calls['flooding']) - _QUOTA} for {refused}"
+    _count_for_room(engine, outcome)
+
+
+def _count_for_room(engine: Engine, outcome: Outcome) -> None:
+    """The flood of a tenant for whom there is no room, in requests that need less and less."""
+    instance = Instance(engine.manager(), TenantLimits({"writes": _QUOTA}, bytes=1000))
+    instance.request("full", Growth(1, 900))
+    asked = 20 * _QUOTA
+    with recorded(instance.manager) as calls:
+        admitted = sum(instance.request("full", Growth(1, 900 - number)) for number in range(asked))
+    outcome.cases += asked
+    if admitted or len(calls) > _QUOTA:
+        outcome.violations.append(f"a flood of {asked} without room made {len(calls)} calls, {admitted} were let in")
+    outcome.figures["AWS calls of requests without room"] = f"{len(calls)} for {asked}"
 
 
 def time(outcome: Outcome) -> None:

@@ -16,7 +16,10 @@ from ..outcome import Options, Outcome
 from .processes import Instance, Tally, run
 
 ROWS = 30
-LIMITS = TenantLimits({}, rows=ROWS, bytes=ROWS * 200)
+LIMITS = TenantLimits({"writes": 100_000}, rows=ROWS, bytes=ROWS * 200)
+"""Writes are limited too, so that what is freed waits for the next call."""
+
+_RECOUNT_EVERY = 15
 
 
 def prove(options: Options, engine: Engine, outcome: Outcome) -> None:
@@ -36,10 +39,12 @@ def prove(options: Options, engine: Engine, outcome: Outcome) -> None:
 
 def _churn(options: Options, engine: Engine, tenant: str) -> Tally:
     count, requests = (3, 40) if options.is_quick else (6, 150)
-    return run(_creates_and_deletes(tenant, requests), count, engine, LIMITS, options, tenant, one_in=8)
+    return run(_creates_and_deletes(engine, tenant, requests), count, engine, LIMITS, options, tenant, one_in=8)
 
 
-def _creates_and_deletes(tenant: str, requests: int) -> Any:
+def _creates_and_deletes(engine: Engine, tenant: str, requests: int) -> Any:
+    """Now and then all is counted anew, while processes have yet to give back what was freed before."""
+
     def job(instance: Instance, options: Options, number: int, barrier: Any) -> None:
         source = options.random("limits", "churn", tenant, number)
         reports, mine = ReportRepository(instance.manager), list[str]()
@@ -57,6 +62,11 @@ def _creates_and_deletes(tenant: str, requests: int) -> Any:
                 stored = reports.count_reports(tenant)
                 if stored > ROWS:
                     instance.tally.notes.append(f"{stored} rows of {ROWS}")
+            if step % _RECOUNT_EVERY == _RECOUNT_EVERY - 1:
+                barrier.wait()
+                if number == 0:
+                    _count_anew(engine.manager(), tenant)
+                barrier.wait()
 
     return job
 
@@ -101,6 +111,32 @@ def _prove_that_it_sees(options: Options, engine: Engine, outcome: Outcome) -> N
     outcome.cases += tally.asked.total()
     if _stored(engine.manager(), "unheld").rows <= ROWS:
         outcome.violations.append(f"seed {options.seed}: storing without a condition was not caught")
+    with patch.object(limit_counters._Update, "_conditions", _for_any_generation(limit_counters._Update._conditions)):
+        manager = engine.manager()
+        _frees_before_a_recount(manager, "twice")
+    if _counted(manager, "twice").rows >= _stored(manager, "twice").rows:
+        outcome.violations.append(f"seed {options.seed}: giving back after a recount was not caught")
+    _frees_before_a_recount(manager, "once")
+    outcome.cases += 8
+    if _counted(manager, "once") != _stored(manager, "once"):
+        outcome.violations.append(
+            f"{_counted(manager, 'once')} after a recount, and there is {_stored(manager, 'once')}"
+        )
+
+
+def _for_any_generation(conditions: Any) -> Any:
+    return lambda self: [found for found in conditions(self) if ":seen" not in found[1]]
+
+
+def _frees_before_a_recount(manager: DatabaseManager, tenant: str) -> None:
+    """What is deleted is given back by the request after the recount, which knows of it."""
+    instance, reports = Instance(manager, LIMITS), ReportRepository(manager)
+    mine: list[str] = []
+    for number in range(2):
+        _create(instance, reports, tenant, f"{tenant}-{number}", mine, "t")
+    instance.request(tenant, Growth(), lambda: reports.delete_report(mine[0], tenant))
+    _count_anew(manager, tenant)
+    _create(instance, reports, tenant, f"{tenant}-after", mine, "t")
 
 
 def _creates_only(tenant: str) -> Any:

@@ -11,7 +11,7 @@ from shared.database import DatabaseManager
 from shared.database.limit_counters import LimitCounters, OverLimit, Use, Used, window_at
 from shared.errors import LimitExceeded
 from shared.limits.admission import MANY_LEFTOVERS, admit
-from shared.limits.memory import LimitMemory, process_memory
+from shared.limits.memory import LimitMemory, Returns, process_memory
 from shared.scope import Growth, request_scope
 from tests.conftest import ALICE, BOB
 from tests.support.api import Answer, Api
@@ -256,10 +256,14 @@ class TestProcesses:
         for number in range(10):
             memory.exhaust(str(number), "reads", 1)
             memory.note_leftovers(str(number), ["r1"])
-            memory.keep(str(number), Growth(-1), START)
+            memory.keep(str(number), Returns(Growth(-1), "g"))
+            memory.note_generation(str(number), "g")
+            memory.note_full(str(number), 1, Growth(1), Used({}))
+            assert memory.refused(str(number), "writes", 1) == 1
             assert memory.may_ask(str(number))
         assert [memory.is_exhausted(str(number), "reads", 1) for number in (0, 9)] == [False, True]
-        kept: list[Sized] = [memory._exhausted, memory._leftovers, memory._returns, memory._asked]
+        kept: list[Sized] = [value for value in vars(memory).values() if isinstance(value, dict)]
+        assert len(kept) == 7
         assert max(len(each) for each in kept) <= 3
 
 

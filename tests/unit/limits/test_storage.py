@@ -1,6 +1,7 @@
 """What a tenant stores is reserved before it is stored, given back where it was not, and counted anew when in doubt."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from handlers import worker
 from shared.database import DatabaseManager, EmbeddingRepository, ReportRepository, limit_counters
 from shared.database.content import content_bytes
 from shared.database.limit_counters import LimitCounters, window_at
-from shared.errors import Unavailable
-from shared.limits.memory import GIVE_BACK_WITHIN_SECONDS, process_memory
+from shared.errors import TooManyRequests, Unavailable
+from shared.limits.admission import GIVE_BACK_WITHIN_SECONDS
+from shared.limits.memory import process_memory
 from shared.limits.recount import recount
+from shared.models.fields import now, parse_timestamp, timestamp
 from shared.scope import Growth
 from shared.similarity.objects import default_objects
 from shared.tasks import wait_for_local_tasks
@@ -51,7 +54,7 @@ class TestRows:
         assert (statuses, refused.status, "PutItem" in asked) == ([201] * 3, 429, False)
         assert stored(manager) == (3, 60)
         assert refused.headers["Retry-After"] == "120"
-        assert refused.headers["RateLimit-Policy"] == '"rows";q=3;qu="rows"'
+        assert refused.headers["RateLimit-Policy"] == '"rows";q=3'
         assert refused.headers["RateLimit"] == '"rows";r=0'
         problem = refused.json()
         assert problem["violated-policies"] == ["rows"]
@@ -62,9 +65,7 @@ class TestRows:
         limits(rows=3, bytes=100, writes=1)
         headers = alice.post("/reports", title(20)).headers
         assert headers["RateLimit"] == '"writes";r=9;t=7, "rows";r=2, "bytes";r=80'
-        assert headers["RateLimit-Policy"] == (
-            '"writes";q=10;w=10, "rows";q=3;qu="rows", "bytes";q=100;qu="content-bytes"'
-        )
+        assert headers["RateLimit-Policy"] == ('"writes";q=10;w=10, "rows";q=3, "bytes";q=100;qu="content-bytes"')
 
     def test_reports_and_embeddings_count_together(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
         limits(rows=2)
@@ -173,15 +174,65 @@ class TestGivingBack:
         assert alice.post("/reports", title(20)).status == 201
         assert stored(manager) == (1, 20)
 
-    def test_what_is_too_old_is_not_given_back(
+    def test_it_waits_for_the_next_call_however_long(
         self, manager: DatabaseManager, alice: Api, limits: Limits, clock: Clock
     ) -> None:
         limits(rows=3, writes=5)
         alice.post("/reports", title(20), headers={"idempotency-key": "k"})
         alice.post("/reports", title(20), headers={"idempotency-key": "k"})
-        clock.moment += GIVE_BACK_WITHIN_SECONDS
+        clock.moment += 3600
         alice.post("/reports", title(20))
-        assert stored(manager) == (3, 60)
+        assert stored(manager) == (2, 40)
+
+    def test_it_makes_room_for_the_call_that_takes_it_along(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, clock: Clock
+    ) -> None:
+        limits(rows=2, writes=5)
+        assert count_anew(manager)
+        for _ in range(2):
+            alice.post("/reports", title(20), headers={"idempotency-key": "k"})
+        assert stored(manager) == (2, 40)
+        assert alice.post("/reports", title(20)).status == 201
+        assert stored(manager) == (2, 40)
+
+    @pytest.mark.parametrize("also", [{}, {"writes": 50}], ids=["by a call of its own", "with the next call"])
+    def test_what_was_freed_before_the_rows_were_counted_anew_is_not_given_back(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, also: Mapping[str, int]
+    ) -> None:
+        limits(rows=9, **also)
+        path = alice.post("/reports", title(20)).headers["Location"]
+        for _ in range(2):
+            alice.post("/reports", title(30), headers={"idempotency-key": "k"})
+        with recorded(manager) as asked:
+            assert count_anew(manager)
+            assert (alice.delete(path).status, alice.post("/reports", title(20)).status) == (204, 201)
+        assert stored(manager)[0] in (2, 3), "what was deleted may be given back, what was not stored may not"
+        assert asked.count("UpdateItem") <= 2 + 2 + 2, "the recount's, the deletion, the report, two of limits"
+        alice.post("/reports", title(20))
+        assert stored(manager)[0] >= 3
+
+    def test_what_a_request_that_saw_no_counters_deleted_is_given_back_at_once_or_never(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limits(rows=9)
+        paths = [alice.post("/reports", title(20)).headers["Location"] for _ in range(2)]
+        process_memory.cache_clear()
+        assert alice.delete(paths[0]).status == 204
+        assert stored(manager) == (1, 20)
+        process_memory.cache_clear()
+        slow = iter([clock.moment, clock.moment + GIVE_BACK_WITHIN_SECONDS])
+        monkeypatch.setattr(process_memory(), "clock", lambda: next(slow))
+        with recorded(manager) as asked:
+            assert alice.delete(paths[1]).status == 204
+        assert (stored(manager), asked) == ((1, 20), ["DeleteItem"])
+
+    def test_nothing_is_given_back_to_who_is_not_counted(
+        self, manager: DatabaseManager, alice: Api, limits: Limits
+    ) -> None:
+        limits(rows=9)
+        insert(ALICE, "uncounted")
+        assert alice.delete("/reports/uncounted").status == 204
+        assert item(manager) == {}
 
     def test_a_process_that_ends_loses_it_and_the_counters_stay_too_high(
         self, manager: DatabaseManager, alice: Api, limits: Limits
@@ -293,7 +344,7 @@ class TestLostAnswers:
 
 class TestOutage:
     def test_what_would_be_stored_is_refused_and_all_else_goes_on(
-        self, manager: DatabaseManager, alice: Api, limits: Limits
+        self, manager: DatabaseManager, alice: Api, limits: Limits, logged: Logged
     ) -> None:
         limits(rows=3, writes=1)
         path = alice.post("/reports", title(20)).headers["Location"]
@@ -301,9 +352,22 @@ class TestOutage:
             refused = alice.post("/reports", title(20))
         assert (refused.status, refused.headers["Retry-After"], fault.fired >= 1) == (503, "1", True)
         assert "cannot be counted now" in refused.json()["detail"]
+        assert logged.records()[-1]["limits_unavailable"] == 1
         with faulty(manager, answering(400, "ResourceNotFoundException"), times=1):
             assert alice.delete(path).status == 204
         assert ReportRepository.count_reports(ALICE) == 0
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Time for claims of recounts, which passes where it is told to."""
+    moments = [parse_timestamp(now())]
+    monkeypatch.setattr(limit_counters, "now", lambda: timestamp(moments[0]))
+
+    def pass_time(by: timedelta) -> None:
+        moments[0] += by
+
+    return pass_time
 
 
 def count_anew(manager: DatabaseManager, **options: Any) -> bool:
@@ -356,7 +420,7 @@ class TestRecount:
         assert begun is not None
         assert counters.begin_recount(ALICE) is None
         assert not count_anew(manager)
-        assert counters.finish_recount(ALICE, begun[0], Growth(1, 2), begun[1])
+        assert counters.finish_recount(ALICE, begun, Growth(1, 2))
         assert not count_anew(manager)
 
     def test_one_that_was_taken_over_or_whose_account_is_gone_changes_nothing(self, manager: DatabaseManager) -> None:
@@ -364,7 +428,7 @@ class TestRecount:
         begun = counters.begin_recount(ALICE)
         assert begun is not None
         counters.forget(ALICE)
-        assert not counters.finish_recount(ALICE, begun[0], Growth(1, 2), begun[1])
+        assert not counters.finish_recount(ALICE, begun, Growth(1, 2))
         assert item(manager) == {}
 
     def test_it_ends_where_it_is_told_to(self, manager: DatabaseManager, limits: Limits) -> None:
@@ -396,6 +460,7 @@ class TestRecount:
         assert alice.post("/reports", title(20)).status == 429
         assert wait_for_local_tasks(20)
         assert stored(manager) == (1, 20)
+        clock.moment += 10
         assert alice.post("/reports", title(20)).status == 201
 
     def test_it_is_asked_for_once(
@@ -426,6 +491,56 @@ class TestRecount:
         assert [alice.post("/reports", title(20)).status for _ in range(2)] == [201, 429]
         assert any(line["message"] == "the worker could not be asked" for line in logged.records())
 
+    def test_one_that_fails_lets_the_next_begin_soon(
+        self, manager: DatabaseManager, limits: Limits, frozen: Callable[[timedelta], None]
+    ) -> None:
+        limits(rows=9)
+        insert(ALICE)
+        with (
+            faulty(manager, answering(400, "ThrottlingException"), times=3, after=1) as fault,
+            pytest.raises(TooManyRequests),
+        ):
+            count_anew(manager)
+        assert fault.fired == 3
+        assert not count_anew(manager)
+        frozen(timedelta(seconds=59))  # Lambda tries again after a minute
+        assert count_anew(manager)
+
+    def test_a_claim_that_cannot_be_given_up_ends_by_itself(
+        self, manager: DatabaseManager, limits: Limits, logged: Logged, frozen: Callable[[timedelta], None]
+    ) -> None:
+        limits(rows=9)
+        with faulty(manager, answering(400, "ThrottlingException"), after=1), pytest.raises(TooManyRequests):
+            count_anew(manager)
+        assert logged.records()[-1]["message"] == "the claim of a recount could not be given up"
+        frozen(timedelta(minutes=19))
+        assert not count_anew(manager)
+        frozen(timedelta(minutes=2))
+        assert count_anew(manager)
+
+    @pytest.mark.parametrize("after", [0, 3], ids=["its claim", "its end"])
+    def test_an_answer_of_its_own_that_gets_lost_is_no_other_recount(
+        self, manager: DatabaseManager, limits: Limits, after: int
+    ) -> None:
+        limits(rows=9)
+        insert(ALICE)
+        with faulty(manager, lost, times=1, after=after) as fault:
+            assert count_anew(manager)
+        assert (fault.fired, stored(manager)[0]) == (1, 1)
+
+    def test_who_is_at_their_limit_for_good_is_counted_once_an_hour(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, frozen: Callable[[timedelta], None]
+    ) -> None:
+        limits(rows=1)
+        assert alice.post("/reports", title(20)).status == 201
+        assert count_anew(manager)
+        frozen(timedelta(minutes=6))
+        assert count_anew(manager)
+        frozen(timedelta(minutes=59))
+        assert not count_anew(manager)
+        frozen(timedelta(minutes=2))
+        assert count_anew(manager)
+
 
 class OutOfTimeContext:
     aws_request_id = "r"
@@ -438,7 +553,12 @@ class TestBeforeTheFirstCount:
     """Limits were switched on for a tenant who has rows."""
 
     def test_so_much_may_be_stored_before_it_is_known_what_there_is(
-        self, manager: DatabaseManager, alice: Api, limits: Limits, monkeypatch: pytest.MonkeyPatch
+        self,
+        manager: DatabaseManager,
+        alice: Api,
+        limits: Limits,
+        clock: Clock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setitem(limit_counters._PROVISIONAL, "rows", 5)
         limits(rows=7)
@@ -449,8 +569,10 @@ class TestBeforeTheFirstCount:
         refused = alice.post("/reports", title(20))
         assert (refused.status, refused.json()["violated-policies"]) == (429, ["rows"])
         assert "What the account stores is being counted" in refused.json()["detail"]
+        assert refused.headers["RateLimit"] == '"rows";r=0'
         assert wait_for_local_tasks(20)
         assert stored(manager)[0] == 12
+        clock.moment += 10
         assert "beside the 12 that are counted" in alice.post("/reports", title(20)).json()["detail"]
 
     def test_who_has_been_counted_may_use_all_of_it(
