@@ -26,6 +26,9 @@ from shared.tasks import set_local_worker, wait_for_local_tasks
 
 _TASKS_SECONDS = 5.0
 _RESUME_SECONDS = 30.0
+_GC_THRESHOLD = (700, 10, 10)
+"""Python's own."""
+
 _LOG = logging.getLogger("k9.local")
 
 
@@ -105,8 +108,9 @@ def gateway(
 def until_stopped(stop: StopRequest, is_whole: Callable[[], bool] = lambda: True) -> None:
     """Waits for the end. Raises LocalStackError where the stack lost a part of itself."""
     _LOG.setLevel(logging.INFO)
-    # What starting has made stays, so the collector need not walk it; nor wait, for the sake of so many objects, until
-    # there are tens of megabytes of garbage: a full collection comes when a quarter of those that it walks is new.
+    # A function's process collects garbage rarely (see `handlers`), and serves one request at a time. Here, what many
+    # threads leave would wait by the tens of megabytes. What starting has made stays, and need not be walked each time.
+    gc.set_threshold(*_GC_THRESHOLD)
     gc.collect()
     gc.freeze()
     while not stop.wait(0.5):

@@ -97,11 +97,13 @@ class Used:
 
     def room(self, limits: TenantLimits, name: str) -> int | None:
         """How much more may be reserved of a limit; None where it is not limited."""
-        limit, first = _limit(limits, name), provisional(limits, name)
-        if limit is None or first is None:
+        limit = _limit(limits, name)
+        if limit is None:
             return None
         room = min(limit, limit - self.stored(name))
-        return room if "counted_at" in self.row else min(room, first - int(self.row.get(f"{name}_reserved", 0)))
+        if "counted_at" in self.row:
+            return room
+        return min(room, provisional(limit, name) - int(self.row.get(f"{name}_reserved", 0)))
 
     @property
     def generation(self) -> str | None:
@@ -135,10 +137,9 @@ class Claim:
     """None where it never was."""
 
 
-def provisional(limits: TenantLimits, name: str) -> int | None:
-    """What may be reserved of a limit before the tenant's rows have been counted; None where it is not limited."""
-    limit = _limit(limits, name)
-    return None if limit is None else max(limit // 10, min(limit, _PROVISIONAL[name]))
+def provisional(limit: int, name: str) -> int:
+    """What may be reserved of a limit before the tenant's rows have been counted."""
+    return max(limit // 10, min(limit, _PROVISIONAL[name]))
 
 
 class LimitCounters:
@@ -307,12 +308,12 @@ class _Update:
             found.append((_fewer(count, ":quota", "<"), {":quota": self.limits.quotas[use.route_class]}))
         for name in _LIMITED:
             wanted, back = getattr(use.growth, name), getattr(use.given_back, name)
-            limit, provisionally = _limit(self.limits, name), provisional(self.limits, name)
-            if limit is None or provisionally is None or wanted <= 0:
+            limit = _limit(self.limits, name)
+            if limit is None or wanted <= 0:
                 continue
             found.append((_fewer(name, f":room_{name}"), {f":room_{name}": limit - wanted - back}))
             uncounted = f"attribute_exists(#counted_at) OR {_fewer(f'{name}_reserved', f':first_{name}')}"
-            found.append((uncounted, {f":first_{name}": provisionally - wanted}))
+            found.append((uncounted, {f":first_{name}": provisional(limit, name) - wanted}))
         return found
 
 
