@@ -95,11 +95,8 @@ class Used:
     def stored(self, name: str) -> int:
         return int(self.row.get(name, 0))
 
-    def room(self, limits: TenantLimits, name: str) -> int | None:
-        """How much more may be reserved of a limit; None where it is not limited."""
-        limit = _limit(limits, name)
-        if limit is None:
-            return None
+    def room(self, limit: int, name: str) -> int:
+        """How much more may be reserved of this limit of `rows` or `bytes`; negative where it is exceeded."""
         room = min(limit, limit - self.stored(name))
         if "counted_at" in self.row:
             return room

@@ -24,7 +24,7 @@ from ..scope import Growth, current_scope
 from ..tasks import request_task
 from ..telemetry import log_warning
 from .fields import Policy, fields
-from .memory import LimitMemory, Returns, process_memory
+from .memory import Full, LimitMemory, Returns, process_memory
 
 STORAGE_RETRY_SECONDS = 120
 """A recount takes a minute and what it takes to read the rows."""
@@ -125,7 +125,7 @@ class _Admitting:
         too_much = [name for name, limit in self._storage() if getattr(self.growth, name) > limit]
         if too_much:
             self._refuse_storage(too_much, None)
-        full = self._memory.lacks_room(self._user_id, self._window, self.growth)
+        full = self._memory.full(self._user_id, self._window, self.growth)
         if full is not None:
             self._refuse_for_room(full)
         if self.route_class or self.growth:
@@ -135,29 +135,25 @@ class _Admitting:
         returns = self._memory.take(self._user_id)
         self.admission.has_called = True
         try:
-            used = self._used(returns)
+            used = self._use(returns)
         except OverLimit as refusal:
+            if returns is not None and returns.generation != refusal.used.generation:
+                self._count()  # without them: a recount came in between
+                return
             if returns is not None:
                 self._memory.keep(self._user_id, returns)
-            self._refuse(refusal.used, returns)
+            self._refuse(refusal.used, _NOTHING if returns is None else returns.growth)
         except FAILURES as error:
             _keep_if_unsent(self._memory, self._user_id, returns, error)
             self._go_on_uncounted(error)
         else:
             self._note(used)
 
-    def _used(self, returns: Returns | None) -> Used:
-        """Raises OverLimit, where `returns` are of the counters' generation or there is no place without them."""
+    def _use(self, returns: Returns | None) -> Used:
         leftovers = self._memory.leftovers(self._user_id)
         use = Use(self._user_id, self._window, self.route_class, self.growth, leftovers=leftovers)
-        if returns is None:
-            return self.admission.counters.use(use, self.admission.limits)
-        together = replace(use, given_back=returns.growth, generation=returns.generation)
-        try:
-            return self.admission.counters.use(together, self.admission.limits)
-        except OverLimit as refusal:
-            if refusal.used.generation == returns.generation:
-                raise
+        if returns is not None:
+            use = replace(use, given_back=returns.growth, generation=returns.generation)
         return self.admission.counters.use(use, self.admission.limits)
 
     def _note(self, used: Used) -> None:
@@ -186,31 +182,36 @@ class _Admitting:
         self.admission.headers = fields(self._policies(None))
         self.admission.details["limits_unavailable"] = 1
 
-    def _refuse(self, used: Used, returns: Returns | None) -> NoReturn:
+    def _refuse(self, used: Used, given_back: Growth) -> NoReturn:
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
             self._memory.exhaust(self._user_id, self.route_class, self._window)
             self._refuse_rate(self.route_class)
-        self._memory.note_full(self._user_id, self._window, self._lacking(used, returns), used)
+        full = Full(self._window, self._lacking(used, given_back), used)
+        self._memory.note_full(self._user_id, full)
         if self.route_class:
             calls = self._memory.refused(self._user_id, self.route_class, self._window)
             if calls >= self._quota(self.route_class):
                 self._memory.exhaust(self._user_id, self.route_class, self._window)
-        self._refuse_for_room(used)
+        self._refuse_for_room(full)
 
-    def _lacking(self, used: Used, returns: Returns | None) -> Growth:
+    def _lacking(self, used: Used, given_back: Growth) -> Growth:
         """The growth, without what there is room for."""
-        back = _NOTHING if returns is None else returns.growth
-        missing = dict.fromkeys(("rows", "bytes"), 0)
-        for name, _ in self._storage():
-            room = used.room(self.admission.limits, name)
-            if room is not None and getattr(self.growth, name) > room - getattr(back, name):
-                missing[name] = getattr(self.growth, name)
-        return Growth(**missing)
+        missing = {
+            name: getattr(self.growth, name)
+            for name, limit in self._storage()
+            if getattr(self.growth, name) > used.room(limit, name) - getattr(given_back, name)
+        }
+        return Growth(missing.get("rows", 0), missing.get("bytes", 0))
 
-    def _refuse_for_room(self, used: Used) -> NoReturn:
-        full = [name for name, limit in self._storage() if used.stored(name) + getattr(self.growth, name) > limit]
+    def _refuse_for_room(self, full: Full) -> NoReturn:
+        used = full.used
+        reached = [
+            name
+            for name, limit in self._storage()
+            if getattr(full.growth, name) and used.stored(name) + getattr(self.growth, name) > limit
+        ]
         self._ask_for_recount(used)
-        self._refuse_storage(full, used)
+        self._refuse_storage(reached, used)
 
     def _refuse_rate(self, route_class: RouteClass) -> NoReturn:
         quota, wait = self._quota(route_class), self._seconds_left()
@@ -260,9 +261,8 @@ class _Admitting:
 
     def _storage_policies(self, used: Used | None) -> list[Policy]:
         units = {"bytes": "content-bytes"}
-        limits = self.admission.limits
         return [
-            Policy(name, limit, None, units.get(name), None if used is None else used.room(limits, name))
+            Policy(name, limit, None, units.get(name), None if used is None else used.room(limit, name))
             for name, limit in self._storage()
         ]
 

@@ -24,8 +24,9 @@ class Returns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Full:
-    """In this window there was no room for `growth`, whose members are 0 where there was."""
+class Full:
+    """In this window there was no room for `growth`, whose members are 0 where there was; `used` is the item that said
+    so."""
 
     window: int
     growth: Growth
@@ -45,7 +46,7 @@ class LimitMemory:
         self._lock = Lock()
         self._exhausted: dict[tuple[str, RouteClass], int] = {}
         self._refusals: dict[tuple[str, RouteClass], tuple[int, int]] = {}
-        self._full: dict[str, _Full] = {}
+        self._full: dict[str, Full] = {}
         self._leftovers: dict[str, tuple[str, ...]] = {}
         self._generations: dict[str, str] = {}
         self._returns: dict[str, Returns] = {}
@@ -70,15 +71,15 @@ class LimitMemory:
             self._refusals[user_id, route_class] = window, count
             return count
 
-    def lacks_room(self, user_id: str, window: int, growth: Growth) -> Used | None:
-        """The item that said so, where as much was refused in this window."""
+    def full(self, user_id: str, window: int, growth: Growth) -> Full | None:
+        """Where as much was refused in this window."""
         full = self._full.get(user_id)
-        return full.used if full is not None and full.refuses(window, growth) else None
+        return full if full is not None and full.refuses(window, growth) else None
 
-    def note_full(self, user_id: str, window: int, growth: Growth, used: Used) -> None:
+    def note_full(self, user_id: str, full: Full) -> None:
         with self._lock:
             _bound(self._full)
-            self._full[user_id] = _Full(window, growth, used)
+            self._full[user_id] = full
 
     def leftovers(self, user_id: str) -> tuple[str, ...]:
         return self._leftovers.get(user_id, ())

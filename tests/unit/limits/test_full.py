@@ -57,6 +57,16 @@ class TestFloods:
         assert alice.post("/reports", title(50)).status == 201
         assert [alice.post("/reports", title(size)).status for size in (60, 70, 50)] == [429, 429, 201]
 
+    def test_what_had_room_is_not_remembered(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        """The rows have, by what is given back; the bytes have not."""
+        limits(rows=2, bytes=100, writes=50)
+        assert count_anew(manager)
+        for _ in range(2):
+            assert alice.post("/reports", title(40), headers={"idempotency-key": "k"}).status == 201
+        assert stored(manager) == (2, 80)
+        assert alice.post("/reports", title(90)).json()["violated-policies"] == ["bytes"]
+        assert alice.post("/reports", title(50)).status == 201
+
     def test_what_is_deleted_makes_room_at_once(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
         limits(rows=1, writes=50)
         assert count_anew(manager)

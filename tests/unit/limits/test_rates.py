@@ -11,7 +11,7 @@ from shared.database import DatabaseManager
 from shared.database.limit_counters import LimitCounters, OverLimit, Use, Used, window_at
 from shared.errors import LimitExceeded
 from shared.limits.admission import MANY_LEFTOVERS, admit
-from shared.limits.memory import LimitMemory, Returns, process_memory
+from shared.limits.memory import Full, LimitMemory, Returns, process_memory
 from shared.scope import Growth, request_scope
 from tests.conftest import ALICE, BOB
 from tests.support.api import Answer, Api
@@ -258,7 +258,7 @@ class TestProcesses:
             memory.note_leftovers(str(number), ["r1"])
             memory.keep(str(number), Returns(Growth(-1), "g"))
             memory.note_generation(str(number), "g")
-            memory.note_full(str(number), 1, Growth(1), Used({}))
+            memory.note_full(str(number), Full(1, Growth(1), Used({})))
             assert memory.refused(str(number), "writes", 1) == 1
             assert memory.may_ask(str(number))
         assert [memory.is_exhausted(str(number), "reads", 1) for number in (0, 9)] == [False, True]
@@ -288,6 +288,13 @@ class TestOutage:
 
 
 class TestMemoryOfTheProcess:
+    def test_what_is_given_back_is_added_up_within_a_generation(self, clock: Clock) -> None:
+        memory = LimitMemory(clock)
+        for generation in ("one", "two", "two"):
+            memory.keep(ALICE, Returns(Growth(-1, -5), generation))
+        assert memory.take(ALICE) == Returns(Growth(-2, -10), "two")
+        assert memory.take(ALICE) is None
+
     def test_it_is_one_for_the_process_and_none_of_a_copy(self) -> None:
         assert process_memory() is process_memory()
 
