@@ -9,6 +9,10 @@ rows, bytes                    at least what is stored, once it has been counted
 rows_reserved, bytes_reserved  all that was ever reserved: they never fall, so that a recount can tell what was reserved
                                since it began;
 recount_not_before             when the next recount may begin, which is also the sign of the one that is under way;
+recount_idle_until             when a refusal asks for one again if nothing was freed since the last began: it had found
+                               what was counted already;
+counted_from, freed_at         when the last recount began, and when something may have been freed last;
+since                          when the item was made;
 generation                     a name that every recount draws anew, as does a new item: what is given back belongs to
                                rows that were counted under the name that its request saw, and to no others.
 
@@ -52,7 +56,7 @@ _PROVISIONAL = {"rows": 100, "bytes": 1024 * 1024}
 
 RECOUNT_LONGEST = timedelta(minutes=20)
 RECOUNT_EVERY = timedelta(minutes=5)
-RECOUNT_UNCHANGED = timedelta(hours=1)
+RECOUNT_IDLE = timedelta(hours=1)
 """After one that found what was counted: who is at their limit may ask for ever, and each reads all their rows."""
 
 RECOUNT_FAILED = timedelta(seconds=45)
@@ -69,7 +73,10 @@ def window_at(moment: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one request would use: a place in a window, room to store, both or neither; `given_back` is not positive."""
+    """What one request would use: a place in a window, room to store, both or neither; `given_back` is not positive.
+
+    A place without room is that of a request that may free some.
+    """
 
     user_id: str
     window: int
@@ -77,7 +84,10 @@ class Use:
     growth: Growth = field(default_factory=Growth)
     given_back: Growth = field(default_factory=Growth)
     generation: str | None = None
-    """Of what is given back; None where it is known to be the item's."""
+    """Of what is given back; None where no recount can have come between, but perhaps an erasure."""
+
+    began: str = field(default_factory=now)
+    """When the request did."""
 
     leftovers: Collection[str] = ()
     """Counts of past windows that the item is known to have."""
@@ -95,9 +105,9 @@ class Used:
     def stored(self, name: str) -> int:
         return int(self.row.get(name, 0))
 
-    def room(self, limit: int, name: str) -> int:
+    def room(self, limit: int, name: str, given_back: int = 0) -> int:
         """How much more may be reserved of this limit of `rows` or `bytes`; negative where it is exceeded."""
-        room = min(limit, limit - self.stored(name))
+        room = min(limit, limit - self.stored(name) - given_back)
         if "counted_at" in self.row:
             return room
         return min(room, provisional(limit, name) - int(self.row.get(f"{name}_reserved", 0)))
@@ -108,7 +118,15 @@ class Used:
 
     @property
     def may_be_recounted(self) -> bool:
-        return now() >= str(self.row.get("recount_not_before", ""))
+        """Whether a recount may begin, and is likely to find other than what is counted."""
+        moment, row = now(), self.row
+        has_freed = str(row.get("freed_at", "")) >= str(row.get("counted_from", ""))
+        is_idle = not has_freed and moment < str(row.get("recount_idle_until", ""))
+        return moment >= str(row.get("recount_not_before", "")) and not is_idle
+
+    def without_counts(self) -> "Used":
+        """Without those of requests."""
+        return Used({name: value for name, value in self.row.items() if not _COUNT.fullmatch(name)})
 
     def leftovers(self, window: int) -> tuple[str, ...]:
         """Counts of windows that are over, some of very many."""
@@ -129,8 +147,9 @@ class Claim:
     """That of a recount: `until` is its sign, `reserved` all that was reserved before, `counted` what was counted."""
 
     until: str
-    reserved: Growth
-    counted: Growth | None
+    began: str
+    reserved: Growth = field(default_factory=Growth)
+    counted: Growth | None = None
     """None where it never was."""
 
 
@@ -173,20 +192,27 @@ class LimitCounters:
         moment = now()
         until = _after(moment, RECOUNT_LONGEST)
         condition = "attribute_not_exists(#next) OR #next <= :now"
-        row = self._update(user_id, "SET #next = :until", condition, {":until": until, ":now": moment}, until)
+        try:
+            row = self._update(user_id, "SET #next = :until", condition, {":until": until, ":now": moment}, until)
+        except OutcomeUnknown:
+            self.give_up_recount(user_id, Claim(until, moment))  # it may be there
+            raise
         if row is None:
             return None
         counted = Growth(int(row.get("rows", 0)), int(row.get("bytes", 0))) if "counted_at" in row else None
-        return Claim(until, Growth(int(row.get("rows_reserved", 0)), int(row.get("bytes_reserved", 0))), counted)
+        reserved = Growth(int(row.get("rows_reserved", 0)), int(row.get("bytes_reserved", 0)))
+        return Claim(until, moment, reserved, counted)
 
     def finish_recount(self, user_id: str, claim: Claim, stored: Growth) -> bool:
         """Set the counters to what is stored, and what was reserved since the claim; whether it was done."""
         moment = now()
-        following = _after(moment, RECOUNT_UNCHANGED if stored == claim.counted else RECOUNT_EVERY)
+        following = _after(moment, RECOUNT_EVERY)
         values = {
             ":claim": claim.until,
             ":next": following,
             ":now": moment,
+            ":from": claim.began,
+            ":idle": _after(moment, RECOUNT_IDLE) if stored == claim.counted else moment,
             ":zero": 0,
             ":rows": stored.rows - claim.reserved.rows,
             ":bytes": stored.bytes - claim.reserved.bytes,
@@ -195,7 +221,7 @@ class LimitCounters:
         expression = (
             "SET #rows = if_not_exists(#rows_reserved, :zero) + :rows,"
             " #bytes = if_not_exists(#bytes_reserved, :zero) + :bytes,"
-            " #counted_at = :now, #next = :next, #generation = :generation"
+            " #counted_at = :now, #counted_from = :from, #next = :next, #idle = :idle, #generation = :generation"
         )
         # Not done: erased meanwhile, or taken over, as it took too long.
         return self._update(user_id, expression, "#next = :claim", values, following) is not None
@@ -218,9 +244,8 @@ class LimitCounters:
     ) -> Row | None:
         """The item after an update that sets `recount_not_before` to `following`; None where the condition does not
         hold. A try whose answer got lost is known by what it set."""
-        aliases = {"next": "recount_not_before"} | {
-            name: name for name in ("counted_at", "generation", "rows", "bytes", "rows_reserved", "bytes_reserved")
-        }
+        own = ("counted_at", "counted_from", "generation", "rows", "bytes", "rows_reserved", "bytes_reserved")
+        aliases = {"next": "recount_not_before", "idle": "recount_idle_until"} | {name: name for name in own}
         used = {
             f"#{alias}": name for alias, name in aliases.items() if re.search(rf"#{alias}\b", expression + condition)
         }
@@ -257,16 +282,20 @@ class _Update:
     def parameters(self) -> dict[str, Any]:
         sets, removes, conditions = self._sets(), self._removes(), self._conditions()
         additions = [f"#{name} = if_not_exists(#{name}, :zero) + :{name}" for name in sets]
+        names = {*sets, *removes}
+        values: dict[str, Any] = {f":{name}": number for name, number in sets.items()}
         if sets:
-            additions.append("#generation = if_not_exists(#generation, :fresh)")
+            additions.append("#generation = if_not_exists(#generation, :fresh), #since = if_not_exists(#since, :began)")
+            names |= {"generation", "since"}
+            values |= {":zero": 0, ":fresh": uuid.uuid4().hex, ":began": self.use.began}
+        if sets and not self.use.growth:
+            additions.append("#freed_at = :began")
+            names.add("freed_at")
         removals = ", ".join(f"#{name}" for name in removes)
         clauses = [
             f"{verb} {listed}" for verb, listed in (("SET", ", ".join(additions)), ("REMOVE", removals)) if listed
         ]
-        values: dict[str, Any] = {f":{name}": number for name, number in sets.items()}
-        values |= {":zero": 0, ":fresh": uuid.uuid4().hex} if sets else {}
         parameters: dict[str, Any] = {"UpdateExpression": " ".join(clauses)}
-        names = {*sets, *removes, *(("generation",) if sets else ())}
         if conditions:
             parameters["ConditionExpression"] = " AND ".join(f"({condition})" for condition, _ in conditions)
             for condition, bounds in conditions:
@@ -298,8 +327,10 @@ class _Update:
         use = self.use
         found: list[tuple[str, dict[str, Any]]] = []
         if use.given_back:
-            is_of_item = "attribute_exists(#generation)" if use.generation is None else "#generation = :seen"
-            found.append((is_of_item, {} if use.generation is None else {":seen": use.generation}))
+            if use.generation is None:
+                found.append(("#since <= :began", {":began": use.began}))
+            else:
+                found.append(("#generation = :seen", {":seen": use.generation}))
         if use.route_class:
             count = count_name(use.route_class, use.window)
             found.append((_fewer(count, ":quota", "<"), {":quota": self.limits.quotas[use.route_class]}))

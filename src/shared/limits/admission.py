@@ -5,8 +5,7 @@
   this process alone.
 - Room is reserved before the handler runs, for the most that the request can store. What it did not store after all is
   given back with this process's next call for the tenant, as is what it deleted; where the request has made no call,
-  with one of its own. If the tenant's rows were counted anew meanwhile, it is not given back, and that call is repeated
-  without it.
+  with one of its own. Where the tenant's rows were counted anew before that next call, it is repeated without.
 - Where the table of limits does not answer, a request that can store more is refused (503), as nothing could be held
   otherwise; any other goes on, and the log says so.
 """
@@ -14,12 +13,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from ..config import LIMIT_WINDOW_SECONDS, ConfigurationError, RouteClass, TenantLimits
 from ..database.limit_counters import FAILURES, LimitCounters, OverLimit, Use, Used, window_at
 from ..database.manager import DatabaseManager, default_manager
 from ..errors import LimitExceeded, OutcomeUnknown, Uncounted
+from ..models.fields import timestamp
 from ..scope import Growth, current_scope
 from ..tasks import request_task
 from ..telemetry import log_warning
@@ -34,8 +35,8 @@ MANY_LEFTOVERS = 100
 come from a hundred requests at least, each of which met a process that had never seen the tenant."""
 
 GIVE_BACK_WITHIN_SECONDS = 20.0
-"""Of its beginning, a request that has not seen the counters gives back what it deleted, or never: a recount waits for
-it (`recount`)."""
+"""Of its beginning, a request gives back what it deleted whatever recounts there were: between reading the rows and
+setting the counters they wait longer, and so have counted what was deleted then (`recount`)."""
 
 _NOTHING = Growth()
 
@@ -66,27 +67,29 @@ class Admission:
         freed = Growth(min(0, unused.rows), min(0, unused.bytes))
         if not freed:
             return
-        if self.generation is not None:
-            self.memory.keep(self.user_id, Returns(freed, self.generation))
         if not self.has_called:
             self._give_back(freed)
+        elif self.generation is not None:
+            self.memory.keep(self.user_id, Returns(freed, self.generation))
 
     def _give_back(self, freed: Growth) -> None:
         """By a call of its own."""
-        returns = self.memory.take(self.user_id)
-        if returns is None and self.memory.clock() - self.began >= GIVE_BACK_WITHIN_SECONDS:
+        is_in_time = self.memory.clock() - self.began < GIVE_BACK_WITHIN_SECONDS
+        if not is_in_time and self.generation is None:
             return
-        growth, generation = (freed, None) if returns is None else (returns.growth, returns.generation)
-        use = Use(self.user_id, window_at(self.memory.clock()), given_back=growth, generation=generation)
+        window, generation = window_at(self.memory.clock()), None if is_in_time else self.generation
+        use = Use(self.user_id, window, given_back=freed, generation=generation, began=_text(self.began))
         try:
             used = self.counters.use(use, self.limits)
-        except OverLimit:
-            pass  # the tenant has been counted anew meanwhile, or is not counted at all
+        except OverLimit as refusal:  # of another generation, or made anew
+            self.memory.note_generation(self.user_id, refusal.used.generation)
         except FAILURES as error:
+            returns = None if self.generation is None else Returns(freed, self.generation)
             _keep_if_unsent(self.memory, self.user_id, returns, error)
             self.details["limits_unavailable"] = 1
         else:
-            _note_generation(self.memory, self.user_id, used)
+            self.memory.note_generation(self.user_id, used.generation)
+            self.memory.forget_full(self.user_id)
 
 
 def admit(
@@ -137,6 +140,7 @@ class _Admitting:
         try:
             used = self._use(returns)
         except OverLimit as refusal:
+            self._memory.note_generation(self._user_id, refusal.used.generation)
             if returns is not None and returns.generation != refusal.used.generation:
                 self._count()  # without them: a recount came in between
                 return
@@ -151,7 +155,8 @@ class _Admitting:
 
     def _use(self, returns: Returns | None) -> Used:
         leftovers = self._memory.leftovers(self._user_id)
-        use = Use(self._user_id, self._window, self.route_class, self.growth, leftovers=leftovers)
+        began = _text(self.admission.began)
+        use = Use(self._user_id, self._window, self.route_class, self.growth, leftovers=leftovers, began=began)
         if returns is not None:
             use = replace(use, given_back=returns.growth, generation=returns.generation)
         return self.admission.counters.use(use, self.admission.limits)
@@ -159,7 +164,7 @@ class _Admitting:
     def _note(self, used: Used) -> None:
         self.admission.reserved = self.growth
         self.admission.generation = used.generation
-        _note_generation(self._memory, self._user_id, used)
+        self._memory.note_generation(self._user_id, used.generation)
         left = used.leftovers(self._window)
         self._memory.note_leftovers(self._user_id, left)
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
@@ -186,7 +191,7 @@ class _Admitting:
         if self.route_class and used.count(self.route_class, self._window) >= self._quota(self.route_class):
             self._memory.exhaust(self._user_id, self.route_class, self._window)
             self._refuse_rate(self.route_class)
-        full = Full(self._window, self._lacking(used, given_back), used)
+        full = Full(self._window, self._lacking(used, given_back), used.without_counts())
         self._memory.note_full(self._user_id, full)
         if self.route_class:
             calls = self._memory.refused(self._user_id, self.route_class, self._window)
@@ -199,7 +204,7 @@ class _Admitting:
         missing = {
             name: getattr(self.growth, name)
             for name, limit in self._storage()
-            if getattr(self.growth, name) > used.room(limit, name) - getattr(given_back, name)
+            if getattr(self.growth, name) > used.room(limit, name, getattr(given_back, name))
         }
         return Growth(missing.get("rows", 0), missing.get("bytes", 0))
 
@@ -297,12 +302,11 @@ _TO_DO = (
     "Nothing was changed. Delete what is not needed. The count is checked now and then, as it may be too high; try"
     f" again in {STORAGE_RETRY_SECONDS} seconds."
 )
-_NEVER_FITS = "Nothing was changed, and no later try can be let in."
+_NEVER_FITS = "Nothing was changed, and no later try can be let in as long as the limit is this."
 
 
-def _note_generation(memory: LimitMemory, user_id: str, used: Used) -> None:
-    if used.generation is not None:
-        memory.note_generation(user_id, used.generation)
+def _text(moment: float) -> str:
+    return timestamp(datetime.fromtimestamp(moment, UTC))
 
 
 def _keep_if_unsent(memory: LimitMemory, user_id: str, returns: Returns | None, error: Exception) -> None:

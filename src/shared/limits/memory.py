@@ -32,6 +32,13 @@ class Full:
     growth: Growth
     used: Used
 
+    def and_of(self, other: "Full") -> "Full":
+        """What is known by both, `other` being the later one."""
+        if other.window != self.window:
+            return other
+        rows = _least(self.growth.rows, other.growth.rows)
+        return Full(other.window, Growth(rows, _least(self.growth.bytes, other.growth.bytes)), other.used)
+
     def refuses(self, window: int, growth: Growth) -> bool:
         is_for_rows = 0 < self.growth.rows <= growth.rows
         is_for_bytes = 0 < self.growth.bytes <= growth.bytes
@@ -78,8 +85,14 @@ class LimitMemory:
 
     def note_full(self, user_id: str, full: Full) -> None:
         with self._lock:
+            before = self._full.get(user_id)
             _bound(self._full)
-            self._full[user_id] = full
+            self._full[user_id] = full if before is None else before.and_of(full)
+
+    def forget_full(self, user_id: str) -> None:
+        """Room was made."""
+        with self._lock:
+            self._full.pop(user_id, None)
 
     def leftovers(self, user_id: str) -> tuple[str, ...]:
         return self._leftovers.get(user_id, ())
@@ -95,10 +108,12 @@ class LimitMemory:
         """That of the tenant's counters, as they were seen last."""
         return self._generations.get(user_id)
 
-    def note_generation(self, user_id: str, generation: str) -> None:
+    def note_generation(self, user_id: str, generation: str | None) -> None:
         with self._lock:
-            _bound(self._generations)
-            self._generations[user_id] = generation
+            self._generations.pop(user_id, None)
+            if generation is not None:
+                _bound(self._generations)
+                self._generations[user_id] = generation
 
     def keep(self, user_id: str, returns: Returns) -> None:
         """Keep what is to be given back until there is a call that takes it along; what is of another generation, which
@@ -108,6 +123,8 @@ class LimitMemory:
             kept = self._returns.get(user_id)
             if kept is not None and kept.generation == returns.generation:
                 returns = Returns(kept.growth + returns.growth, returns.generation)
+            elif kept is not None and kept.generation == self._generations.get(user_id):
+                return
             _bound(self._returns)
             self._returns[user_id] = returns
 
@@ -125,6 +142,11 @@ class LimitMemory:
             _bound(self._asked)
             self._asked[user_id] = moment
             return True
+
+
+def _least(one: int, other: int) -> int:
+    """The lesser of two amounts, of which 0 is none."""
+    return min(one or other, other or one)
 
 
 def _bound(kept: dict[Any, Any]) -> None:

@@ -4,9 +4,9 @@ The counters never are too low, and a process that ends before it has given room
 right must not make them too low, while requests go on. So what is reserved since the recount began counts on top, and:
 
 - the rows are read only once every request of before it must have ended, and the index shows what it stored;
-- what was not given back when the counters are set is never given back, as it is of a generation that is over; the
-  counters are set only once no request can be under way any more that gives back what it deleted without having seen
-  one. What is lost by it errs on the safe side.
+- what was not given back when the counters are set is given back by no later request, as it is of a generation that is
+  over; and what a request gives back itself it gives back within 20 s (`admission`), so that the counters are set more
+  than that after the rows were read. What is lost by it errs on the safe side.
 """
 
 import time

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 
 from shared.config import ConfigurationError
-from shared.database import DatabaseManager
+from shared.database import DatabaseManager, limit_counters
 from shared.limits.memory import process_memory
 from tests.conftest import ALICE
 from tests.support.api import Api
@@ -67,8 +67,39 @@ class TestFloods:
         assert alice.post("/reports", title(90)).json()["violated-policies"] == ["bytes"]
         assert alice.post("/reports", title(50)).status == 201
 
-    def test_what_is_deleted_makes_room_at_once(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
-        limits(rows=1, writes=50)
+    def test_rows_and_bytes_are_remembered_side_by_side(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, clock: Clock
+    ) -> None:
+        limits(rows=1, bytes=150)
+        path = alice.post("/reports", title(90)).headers["Location"]
+        with recorded(manager) as asked:
+            for _ in range(10):
+                assert alice.post("/reports", title(12)).status == 429
+                assert alice.patch(path, {"title": "t" * 80}).status == 429
+        assert len(asked) == 2
+        clock.moment += 10
+        with recorded(manager) as asked:
+            assert alice.patch(path, {"title": "t" * 80}).status == 429
+            assert alice.patch(path, {"title": "t" * 5}).status == 200
+        assert len(asked) == 3
+
+    def test_who_is_not_counted_yet_is_refused_by_what_was_reserved(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is to be given back was reserved all the same."""
+        monkeypatch.setitem(limit_counters._PROVISIONAL, "rows", 2)
+        limits(rows=9)
+        for _ in range(2):
+            assert alice.post("/reports", title(20), headers={"idempotency-key": "k"}).status == 201
+        with recorded(manager) as asked:
+            assert {alice.post("/reports", title(20)).status for _ in range(10)} == {429}
+        assert asked == ["UpdateItem"]
+
+    @pytest.mark.parametrize("also", [{}, {"writes": 50}], ids=["by a call of its own", "with the next call"])
+    def test_what_is_deleted_makes_room_at_once(
+        self, manager: DatabaseManager, alice: Api, limits: Limits, also: dict[str, int]
+    ) -> None:
+        limits(rows=1, **also)
         assert count_anew(manager)
         path = alice.post("/reports", title(20)).headers["Location"]
         assert alice.post("/reports", title(20)).status == 429
@@ -145,7 +176,7 @@ class TestFailures:
         assert count_anew(manager)
         assert alice.delete(path).status == 204
         assert "limits_unavailable" not in logged.records()[-1]
-        assert stored(manager) == (1, 20)
+        assert stored(manager) == (0, 0)
 
     def test_what_could_not_be_given_back_as_the_counters_were_unknown_is_lost(
         self, manager: DatabaseManager, alice: Api, limits: Limits

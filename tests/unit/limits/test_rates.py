@@ -295,6 +295,14 @@ class TestMemoryOfTheProcess:
         assert memory.take(ALICE) == Returns(Growth(-2, -10), "two")
         assert memory.take(ALICE) is None
 
+    def test_what_is_of_a_generation_that_is_over_goes(self, clock: Clock) -> None:
+        memory = LimitMemory(clock)
+        memory.keep(ALICE, Returns(Growth(-1), "one"))
+        memory.note_generation(ALICE, "two")
+        for generation in ("two", "one"):
+            memory.keep(ALICE, Returns(Growth(-5), generation))
+        assert memory.take(ALICE) == Returns(Growth(-5), "two")
+
     def test_it_is_one_for_the_process_and_none_of_a_copy(self) -> None:
         assert process_memory() is process_memory()
 
