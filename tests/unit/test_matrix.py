@@ -1,6 +1,7 @@
 """The stored matrix: one build at a time, whoever is interrupted; rows read one by one; nothing damaged is believed."""
 
 import json
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -216,6 +217,39 @@ class TestIdTable:
     def test_a_row_that_is_not_there(self, number: int) -> None:
         with pytest.raises(matrix_rows.CorruptMatrix):
             IdTable.of(["a", "b"]).id(number)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"\0\0\0",
+            b"\0\0\0\0",
+            struct.pack("<I", 1),
+            struct.pack("<III", 2, 0, 0),
+            struct.pack("<III", 1, 0, 2) + b"a",
+            struct.pack("<III", 1, 0, 1) + b"ab",
+            struct.pack("<I", 0xC1FFFFFF) + b"an id, where there should be offsets",
+        ],
+    )
+    def test_what_is_as_long_as_no_table(self, data: bytes) -> None:
+        with pytest.raises(matrix_rows.CorruptMatrix):
+            IdTable.read(data)
+
+    @pytest.mark.parametrize("offsets", [(0, 9, 2), (1, 0, 2), (2**32 - 1, 0, 2)])
+    def test_ids_that_lie_nowhere(self, offsets: tuple[int, ...]) -> None:
+        table = IdTable.read(struct.pack("<IIII", 2, *offsets) + b"ab")
+        with pytest.raises(matrix_rows.CorruptMatrix):
+            table.id(0)
+        with pytest.raises(matrix_rows.CorruptMatrix):
+            table.number("a")
+
+    def test_an_id_that_is_no_text(self) -> None:
+        with pytest.raises(matrix_rows.CorruptMatrix):
+            IdTable.read(struct.pack("<III", 1, 0, 1) + b"\xff").id(0)
+
+    def test_the_empty_table(self) -> None:
+        table = IdTable.read(IdTable.of([]).data)
+        assert (len(table), table.number("a")) == (0, None)
 
     def test_tables_are_dropped_by_bytes_the_least_recently_used_first(self) -> None:
         table = IdTable.of(["a" * 84])

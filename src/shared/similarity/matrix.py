@@ -176,9 +176,10 @@ class MatrixStore:
         key = self.ids_key(matrix.folder)
         table = self._tables.get(key)
         if table is None:
-            table = IdTable(self._get(key, None))
-            if hashlib.sha256(table.data).hexdigest() != matrix.ids_digest:
+            data = self._get(key, None)
+            if hashlib.sha256(data).hexdigest() != matrix.ids_digest:
                 raise CorruptMatrix("the id table is not what was written")
+            table = IdTable.read(data)
             self._tables.keep(key, table)
         return table
 

@@ -33,6 +33,19 @@ class IdTable:
     data: bytes
 
     @classmethod
+    def read(cls, data: bytes) -> "IdTable":
+        """The table that is stored so. Raises CorruptMatrix where none has this length.
+
+        What else it holds is looked at as it is used.
+        """
+        if len(data) >= 2 * _NUMBER.size:
+            table = cls(data)
+            start = table._names_at
+            if len(data) >= start and len(data) - start == _NUMBER.unpack_from(data, start - _NUMBER.size)[0]:
+                return table
+        raise CorruptMatrix("the id table is of another length")
+
+    @classmethod
     def of(cls, ids: Sequence[str]) -> "IdTable":
         """The table of these ids, which are sorted. Raises ValueError for more than 4 GiB of them."""
         names = [product_id.encode() for product_id in ids]
@@ -48,10 +61,13 @@ class IdTable:
         """The id of row `number`, 0 <= number < n. Raises CorruptMatrix for another."""
         if not 0 <= number < len(self):
             raise CorruptMatrix("a row names a row that is not there")
-        return self._bytes(number).decode()
+        try:
+            return self._bytes(number).decode()
+        except UnicodeDecodeError as error:
+            raise CorruptMatrix("an id is no text") from error
 
     def number(self, product_id: str) -> int | None:
-        """The row number of a product, or None."""
+        """The row number of a product, or None. Raises CorruptMatrix for a table that cannot be."""
         wanted = product_id.encode("utf-8", "surrogatepass")
         low, high = 0, len(self)
         while low < high:
@@ -63,9 +79,14 @@ class IdTable:
         return low if low < len(self) and self._bytes(low) == wanted else None
 
     def _bytes(self, number: int) -> bytes:
-        names = _NUMBER.size * (len(self) + 2)
         start, stop = _SPAN.unpack_from(self.data, _NUMBER.size * (number + 1))
-        return self.data[names + start : names + stop]
+        if not start <= stop <= len(self.data) - self._names_at:
+            raise CorruptMatrix("an id ends before it begins, or after the table")
+        return self.data[self._names_at + start : self._names_at + stop]
+
+    @property
+    def _names_at(self) -> int:
+        return _NUMBER.size * (len(self) + 2)
 
 
 def rows_per_object(k: int) -> int:
