@@ -1,10 +1,13 @@
 """The suite's two ways: all mutants with whatever tests reach them, or some of them with the tests that are known."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from ..outcome import Options, Outcome
 from . import ledger, reach, scope
+from .children import Ended, in_child
 from .hunting import Hunters
 from .ledger import ANEW, Ledger
 from .mutants import Mutant, all_mutants
@@ -63,13 +66,30 @@ def _prove_all(outcome: Outcome, mutants: Sequence[Mutant], known: Ledger) -> No
         outcome.violations += [
             f"{test} fails although nothing is taken out: {why}" for test, why in reached.failures.items()
         ]
-        found = {mutant.name: _killer(hunters, reached, mutant, known) for mutant in mutants}
-        caught = {name: killer for name, killer in found.items() if killer is not None}
+        caught = _caught(hunters, reached, mutants, known)
         _control(outcome, hunters, mutants, caught)
         _count(outcome, mutants, caught, known)
         ledger.keep_killers(caught)
 
     outcome.violations += [f"cannot be collected: {error}" for error in with_tests(_paths(), use)]
+
+
+def _caught(hunters: Hunters, reached: reach.Reach, mutants: Sequence[Mutant], known: Ledger) -> dict[str, str]:
+    """The killer of each mutant that has one. As many are hunted at once as there are processors."""
+    at_once = os.cpu_count() or 1
+
+    def hunt(part: Sequence[Mutant]) -> dict[str, str | None]:
+        return {mutant.name: _killer(hunters, reached, mutant, known) for mutant in part}
+
+    def hunt_apart(number: int) -> Ended:
+        return in_child(lambda: hunt(mutants[number::at_once]))
+
+    with ThreadPoolExecutor(at_once) as pool:
+        ended = list(pool.map(hunt_apart, range(at_once)))
+    for part in ended:
+        if part.broke_off:
+            raise RuntimeError(f"a hunt broke off: {part.said[-3000:]}")
+    return {name: killer for part in ended for name, killer in part.answer.items() if killer is not None}
 
 
 def _killer(hunters: Hunters, reached: reach.Reach, mutant: Mutant, known: Ledger) -> str | None:
