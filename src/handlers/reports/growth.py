@@ -16,8 +16,7 @@ def of_create(caller: Caller, body: CreateReport, **_: Any) -> Growth:
     """A report, whose author and date are yet to be found out where the body does not have them."""
     author = MAX_NAME * _MOST_BYTES_OF_CHARACTER if body.author is None else 0
     date = _DATE_BYTES if body.date is None else 0
-    given = {name: value for name, value in body if value is not None}
-    return Growth(1, bytes_to_store(given) + author + date)
+    return Growth(1, bytes_to_store(dict(body)) + author + date)
 
 
 def of_update(body: UpdateReport, **_: Any) -> Growth:

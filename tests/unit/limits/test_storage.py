@@ -88,13 +88,13 @@ class TestRows:
     def test_the_shared_catalogue_is_not_limited(
         self, manager: DatabaseManager, alice: Api, limits: Limits, tokens: Any
     ) -> None:
-        limits(rows=1)
+        limits(rows=1, bytes=10)
         admin = Api.as_user("33333333-3333-4333-8333-333333333333", tokens, **{"cognito:groups": ["k9-admins"]})
         items = [{**EMBEDDING, "product_id": str(number)} for number in range(2)]
         answer = admin.post("/embeddings/batch", {"items": items, "catalogue": "shared"})
         assert (answer.status, stored(manager, "33333333-3333-4333-8333-333333333333")) == (200, (0, 0))
         of_one = {"query": {"model_version": "m", "catalogue": "shared"}}
-        assert admin.patch("/embeddings/1", {"product": {}}, **of_one).status == 200
+        assert admin.patch("/embeddings/1", {"product": {"name": "longer than the limit"}}, **of_one).status == 200
         assert admin.delete("/embeddings/1", **of_one).status == 204
 
     def test_a_refusal_comes_without_a_call_where_it_can_never_fit(
@@ -126,6 +126,10 @@ class TestGivingBack:
         alice.post("/reports", title(20))
         assert stored(manager) == (2, 20 + EMBEDDING_BYTES)
 
+    def test_what_is_null_counts_for_nothing(self, alice: Api, limits: Limits) -> None:
+        limits(bytes=20)
+        assert alice.post("/reports", {**title(20), "reference": None}).status == 201
+
     def test_the_authors_name_counts_as_it_is(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
         limits(bytes=10_000)
         for _ in range(2):
@@ -144,6 +148,13 @@ class TestGivingBack:
             assert alice.post("/embeddings", EMBEDDING).status in (200, 201)
         alice.post("/reports", title(20))
         assert stored(manager) == (2, EMBEDDING_BYTES + 4 * len('{"a":"b"}') + 20)
+
+    def test_new_metadata_of_a_product_counts(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
+        limits(bytes=EMBEDDING_BYTES + 20)
+        assert alice.post("/embeddings", EMBEDDING).status == 201
+        of_one = {"query": {"model_version": "m"}}
+        assert alice.patch("/embeddings/p", {"product": {"a": "longer than what is left"}}, **of_one).status == 429
+        assert alice.patch("/embeddings/p", {"product": {"a": "c"}}, **of_one).status == 200
 
     def test_a_change_grows_by_what_it_names(self, manager: DatabaseManager, alice: Api, limits: Limits) -> None:
         limits(bytes=1000)
