@@ -15,7 +15,7 @@ from moto.core.models import botocore_stubber
 
 from shared import tasks
 from shared.config import ConfigurationError, get_settings
-from shared.database import DatabaseManager, EmbeddingRepository
+from shared.database import DatabaseManager, EmbeddingRepository, UserRepository
 from shared.database.attributes import to_item
 from shared.errors import ApiError, TooManyRequests, Unavailable
 from shared.models.embedding import MAX_PRODUCT_BYTES, RESERVED_PRODUCT_IDS
@@ -112,6 +112,17 @@ class TestStoring:
         found = alice.get(*made.headers["Location"].split("?")[:1], query=made.headers["Location"].split("?")[1])
         assert found.json() == {**shown, "embedding_vector": [1, 2.5]}
         assert found.headers["ETag"] == '"1"'
+
+    def test_its_place_names_its_model_version_unmistakably(self, alice: Api) -> None:
+        made = alice.post("/embeddings", {**body("p", [1, 2]), "model_version": "m:1/a"})
+        assert made.headers["Location"] == "/embeddings/p?model_version=m%3A1%2Fa"
+
+    def test_the_first_one_makes_the_owners_row_by_the_tokens_claims(
+        self, manager: DatabaseManager, alice: Api
+    ) -> None:
+        assert alice.post("/embeddings", body("p", [1, 2])).status == 201
+        row = UserRepository(manager).get_user(ALICE)
+        assert (row.name, row.email) == ("Alice Example", "alice@example.com")
 
     def test_a_replaced_one(self, alice: Api) -> None:
         first = store(alice, name="one").json()

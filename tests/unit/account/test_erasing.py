@@ -34,6 +34,7 @@ from shared.similarity.objects import ObjectStore, default_objects
 from shared.similarity.versions import erase_objects
 from tests.support.accounts import Clock, Erasure, embed, every_version, keys_of, settle_in, versioned, warm
 from tests.support.cases import every_row, rows_of
+from tests.support.faults import requests_sent
 from tests.support.images import image
 from tests.support.uploads import Ended, check
 
@@ -159,9 +160,13 @@ class TestOthers:
         owner = "\N{GRINNING FACE}" * 128
         ReportRepository.create_report(DBReport(user_id=owner, title="T"))
         erasure = Erasure(manager, objects, owner)
-        erasure.request()
-        erasure.finish()
+        with requests_sent(objects) as sent:
+            erasure.request()
+            erasure.finish()
         assert rows_of(manager, owner) == []
+        prefixes = [parameters["Prefix"] for _, parameters in sent if "Prefix" in parameters]
+        assert prefixes
+        assert max(map(len, prefixes)) < 1024, "S3 refuses to look for more"
 
     @pytest.mark.parametrize("characters", [97, 98, 100, 105])
     def test_an_id_that_leaves_little_room_in_a_key(

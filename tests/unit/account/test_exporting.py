@@ -223,6 +223,13 @@ class TestAvatar:
 
 
 class TestRequests:
+    def test_its_marker_names_one_owner(self, manager: DatabaseManager, objects: ObjectStore) -> None:
+        asked = ExportStore(objects, "a/b", clock=Clock())
+        asked.request()
+        status = asked.status()
+        assert status
+        assert [info.key for info in objects.list("pending/exports/")] == [f"pending/exports/a%2Fb/{status.id}"]
+
     def test_one_that_is_under_way_is_joined(self, store: ExportStore) -> None:
         first = store.request()
         assert store.request() == first
