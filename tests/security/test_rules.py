@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.core.models import botocore_stubber
 
 from handlers.reports import export_report
+from shared.account.places import account_digest
 from shared.database import (
     DatabaseManager,
     DBProductEmbedding,
@@ -33,7 +34,8 @@ from shared.database import (
     users,
     writes,
 )
-from shared.database.account_rows import AccountRows
+from shared.database.account_rows import AccountRows, ProfileSeen
+from shared.database.embedding_erasure import EmbeddingEraser
 from shared.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed
 from shared.models.filters import parse_filter
 from shared.models.report import MAX_FAVORITES
@@ -568,6 +570,13 @@ def test_the_map_of_model_versions_is_made_once(world: World) -> None:
     assert world.models.list_model_versions(owner) == {MODEL: 2}
 
 
+def test_the_map_of_model_versions_makes_no_row(world: World) -> None:
+    """The profile was erased meanwhile."""
+    owner = world.someone()
+    world.models._add_map(writes.Target(world.manager.settings.users_table, {"user_id": owner}, owner, "profile"))
+    assert raises(NotFound, lambda: UserRepository(world.manager).get_user(owner))
+
+
 def test_the_dimension_of_one_owner_is_not_anothers(world: World) -> None:
     owner, other = world.someone(), world.someone()
     embed(owner)
@@ -692,6 +701,48 @@ def test_an_account_that_was_made_anew_is_not_forgotten(world: World) -> None:
     users.UserRepository(world.manager).delete_user(user)
     users.UserRepository(world.manager).create_user(DBUser(user_id=user))
     assert not rows.delete_profile(seen)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        ProfileSeen(exists=True, created_at=None, has_map=True, model_versions=frozenset({MODEL})),
+        ProfileSeen(exists=True, created_at="2026-01-01T00:00:00.000000Z", has_map=False),
+    ],
+    ids=["of another origin", "before there was a model version"],
+)
+def test_an_account_that_is_another_than_was_seen_is_not_forgotten(world: World, seen: ProfileSeen) -> None:
+    user = world.someone()
+    users.UserRepository(world.manager).create_user(DBUser(user_id=user, created_at="2026-01-01T00:00:00.000000Z"))
+    world.models.declare(user, MODEL, 2)
+    assert not AccountRows(world.manager, user).delete_profile(seen)
+
+
+def test_an_account_that_is_gone_was_not_forgotten_now(world: World) -> None:
+    assert not AccountRows(world.manager, world.someone()).delete_profile(ProfileSeen(exists=True))
+
+
+def test_an_erasure_spares_a_foreign_report(world: World) -> None:
+    report = world.report("bob")
+    assert AccountRows(world.manager, "alice").delete_reports([report.id], lambda: None) == 0
+    assert world.reports.get_report(report.id, "bob").id == report.id
+
+
+def test_the_first_pass_of_an_erasure_passes_over_what_is_deleted(world: World) -> None:
+    owner = world.someone()
+    for product_id in ("p", "q"):
+        embed(owner, product_id)
+    EmbeddingRepository(world.manager).delete_embedding("p", owner, MODEL)
+    eraser = EmbeddingEraser(world.manager, owner, MODEL)
+
+    def found(*, tombstones: bool) -> list[str]:
+        return sorted(row.product_id for page in eraser.pages(tombstones=tombstones) for row in page)
+
+    assert (found(tombstones=False), found(tombstones=True)) == (["q"], ["p", "q"])
+
+
+def test_every_account_has_a_record_of_its_own() -> None:
+    assert len({account_digest(user) for user in ("a", "b", "", "ab")}) == 4
 
 
 def test_another_erasures_fence_stays(world: World) -> None:

@@ -64,13 +64,7 @@ class ReportRepository(Repository):
     def contents(self, user_id: str, names: Sequence[str]) -> Iterator[list[Row]]:
         """These attributes of every report of the user, as far as each has them, page by page."""
         projection = {f"#{name}": name for name in names}
-        owned = conditions.owned_by(user_id)
-        pages = self._query(
-            user_id,
-            ProjectionExpression=", ".join(projection),
-            ExpressionAttributeNames={**owned.names, **projection},
-        )
-        for page in pages:
+        for page in self._query(user_id, projection, ProjectionExpression=", ".join(projection)):
             yield [from_item(item) for item in page["Items"]]
 
     @operation
@@ -128,7 +122,7 @@ class ReportRepository(Repository):
     def _read_page(self, user_id: str, limit: int, start: Position | None) -> tuple[list[Row], bool]:
         """Up to `limit` rows after `start`, and whether they are the last; one row more is read to know."""
         rows: list[Row] = []
-        key = {"ExclusiveStartKey": _start_key(user_id, start)} if start else {}
+        key: dict[str, Any] = {"ExclusiveStartKey": _start_key(user_id, start)} if start else {}
         for page in self._query(user_id, Limit=limit + 1, **key):
             rows += [from_item(item) for item in page["Items"]]
             is_last = "LastEvaluatedKey" not in page
@@ -137,17 +131,19 @@ class ReportRepository(Repository):
         kept = fitting(rows[:limit], _reference_bytes)
         return kept, is_last and len(kept) == len(rows)
 
-    def _query(self, user_id: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Every page of the user's index partition."""
+    def _query(
+        self, user_id: str, names: Mapping[str, str] | None = None, **parameters: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Every page of the user's index partition; `names` are those of the parameters' expressions."""
         owned = conditions.owned_by(user_id)
-        usual: dict[str, Any] = {"ExpressionAttributeNames": owned.names, "ScanIndexForward": False}
         return query_pages(
             self._manager,
             TableName=self._manager.settings.reports_table,
             IndexName=self.index,
             KeyConditionExpression=owned.expression,
+            ExpressionAttributeNames={**owned.names, **(names or {})},
             ExpressionAttributeValues=owned.values,
-            **{**usual, **parameters},
+            **{"ScanIndexForward": False, **parameters},
         )
 
     def _target(self, report_id: str, user_id: str) -> Target:

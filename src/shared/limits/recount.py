@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from ..database.content import CONTENT, content_bytes
-from ..database.embeddings import EmbeddingRepository, require_owner
+from ..database.embeddings import EmbeddingRepository
 from ..database.limit_counters import FAILURES, Claim, LimitCounters
 from ..database.manager import DatabaseManager, default_manager
 from ..database.model_versions import ModelVersionRepository
 from ..database.reports import ReportRepository
-from ..errors import Forbidden
 from ..scope import Growth
 from ..similarity.objects import ObjectStore
 from ..telemetry import log_warning
@@ -74,10 +73,6 @@ def _stored(manager: DatabaseManager, user_id: str) -> Iterator[Growth]:
     """Page by page."""
     for rows in ReportRepository(manager).contents(user_id, CONTENT):
         yield Growth(len(rows), sum(map(content_bytes, rows)))
-    try:
-        require_owner(user_id)
-    except Forbidden:
-        return  # who may not store embeddings has none
     for model_version in ModelVersionRepository(manager).list_model_versions(user_id):
         for rows in EmbeddingRepository(manager).contents(user_id, model_version, CONTENT):
             yield Growth(len(rows), sum(map(content_bytes, rows)))

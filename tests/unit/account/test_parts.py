@@ -194,6 +194,14 @@ class TestStatus:
         assert place.advance(released, etag, "me")
         assert place.read().status == released
 
+    def test_one_that_was_put_meanwhile_is_not_replaced(self, place: StatusObject[ExportStatus]) -> None:
+        seen = place.replace(self.STATUS, None)
+        assert seen
+        assert place.replace(self.STATUS.released(), seen)
+        for etag in (seen, None):
+            assert place.replace(self.STATUS, etag) is None
+        assert place.read().status == self.STATUS.released()
+
     @pytest.mark.parametrize(
         "there", [None, ExportStatus("id", "running", now(), attempt="another"), STATUS.released()]
     )
