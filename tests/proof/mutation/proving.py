@@ -24,10 +24,11 @@ _CONTROL = "nothing at all"
 
 
 def prove(options: Options) -> Outcome:
-    outcome = Outcome.of("mutants", (*scope.KINDS, _CONTROL))
-    mutants = all_mutants()
-    kinds = Counter(mutant.kind for mutant in mutants)
+    outcome = Outcome.of("mutants", (*scope.JUDGED, _CONTROL))
+    kinds = Counter(mutant.kind for mutant in all_mutants())
     outcome.figures["mutants of the code"] = ", ".join(f"{kind} {kinds[kind]:,}" for kind in scope.KINDS)
+    outcome.figures["of these not hunted"] = f"{kinds.total() - sum(kinds[kind] for kind in scope.JUDGED):,}"
+    mutants = [mutant for mutant in all_mutants() if mutant.kind in scope.JUDGED]
     known = ledger.read()
     if options.is_quick:
         outcome.violations += known.faults(mutants)
@@ -135,7 +136,7 @@ def _sample(options: Options, mutants: Sequence[Mutant], known: Ledger) -> list[
     fit = [mutant for mutant in mutants if mutant.is_of_function and mutant.name in known.killers]
     source = options.random("mutation")
     chosen: list[Mutant] = []
-    for kind in scope.KINDS:
+    for kind in scope.JUDGED:
         of_kind = [mutant for mutant in fit if mutant.kind == kind]
         chosen += source.sample(of_kind, min(len(of_kind), max(1, _SAMPLE * len(of_kind) // len(fit))))
     return chosen

@@ -17,6 +17,9 @@ from .session import Tests
 from .swapping import Live
 
 
+_RULES = "tests/security/test_rules.py"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What each test takes and comes by; tests that fail without any mutant can tell nothing."""
@@ -24,7 +27,8 @@ class Reach:
     seconds: dict[str, float]
     failures: dict[str, str]
     by_mutant: dict[str, list[str]]
-    """The most specific first: those that come by few other checks, and take little time."""
+    """The tests of rules first, which are there for it; then the most specific: those that come by few other checks, and take
+    little time."""
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """Those that come by the mutant's check."""
@@ -45,7 +49,11 @@ def record(tests: Tests, live: Live, modules: Sequence[str]) -> Reach:
         raise RuntimeError(f"the recording of what tests reach broke off: {ended.said[-3000:]}")
     seconds, reached = ended.answer["seconds"], ended.answer["reached"]
     failures = {names[int(number)]: why for number, why in ended.answer["failures"].items()}
-    ranked = sorted(range(len(names)), key=lambda number: len(reached[number]) * (0.01 + seconds[number]))
+
+    def rank(number: int) -> tuple[bool, float]:
+        return _RULES not in names[number], len(reached[number]) * (0.01 + seconds[number])
+
+    ranked = sorted(range(len(names)), key=rank)
     by_mutant: dict[str, list[str]] = defaultdict(list)
     mutants = [mutant.name for module in modules for mutant in mutants_of(module, source_of(module))]
     for number in ranked:
