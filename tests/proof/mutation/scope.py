@@ -13,7 +13,7 @@ TOKEN, INPUT, STATE = "token check", "input check", "state check"
 CONDITION, OBJECT, OWNER = "condition", "object condition", "owner check"
 KINDS = (CONDITION, OBJECT, OWNER, TOKEN, INPUT, STATE)
 JUDGED = (CONDITION, OBJECT, OWNER, TOKEN)
-"""Of these every mutant has to be noticed. Checks of input and of state are generated and counted, but not yet hunted."""
+"""Every mutant of these has to be noticed. Checks of input and of state are counted, but not hunted yet."""
 
 _LEFT_OUT = {
     "handlers/documentation/*": "public pages, alike for everybody",
