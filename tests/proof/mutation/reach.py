@@ -26,8 +26,8 @@ class Reach:
     seconds: dict[str, float]
     failures: dict[str, str]
     by_mutant: dict[str, list[str]]
-    """The tests of rules first, which are there for it; then the most specific: those that come by few other checks, and
-    take little time."""
+    """The tests of rules first, which are there for it; then the most specific: those that come by few other checks, in
+    little time."""
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """Those that come by the mutant's check."""
