@@ -36,7 +36,16 @@ from shared.database import (
 )
 from shared.database.account_rows import AccountRows, ProfileSeen
 from shared.database.embedding_erasure import EmbeddingEraser
-from shared.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed
+from shared.errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    Unavailable,
+)
 from shared.models.filters import parse_filter
 from shared.models.report import MAX_FAVORITES
 from shared.models.user import UpdateProfile
@@ -568,6 +577,23 @@ def test_the_map_of_model_versions_is_made_once(world: World) -> None:
     embed(owner)
     world.models._add_map(writes.Target(world.manager.settings.users_table, {"user_id": owner}, owner, "profile"))
     assert world.models.list_model_versions(owner) == {MODEL: 2}
+
+
+def test_a_row_from_before_there_were_model_versions_gets_a_map(world: World) -> None:
+    owner, table = world.someone(), world.manager.settings.users_table
+    key: Any = {"user_id": {"S": owner}}
+    users.UserRepository(world.manager).create_user(DBUser(user_id=owner))
+    world.manager.call("update_item", TableName=table, Key=key, UpdateExpression="REMOVE models")
+    world.models._add_map(writes.Target(table, {"user_id": owner}, owner, "profile"))
+    assert world.manager.call("get_item", TableName=table, Key=key)["Item"]["models"] == {"M": {}}
+
+
+def test_no_model_version_is_declared_behind_a_fence(world: World) -> None:
+    owner = world.someone()
+    world.models.declare(owner, "before", 2)
+    AccountRows(world.manager, owner).fence(FUTURE)
+    assert raises(Unavailable, lambda: ModelVersionRepository(DatabaseManager()).declare(owner, MODEL, 2))
+    assert MODEL not in ModelVersionRepository(DatabaseManager()).list_model_versions(owner)
 
 
 def test_the_map_of_model_versions_makes_no_row(world: World) -> None:

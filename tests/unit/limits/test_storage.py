@@ -91,11 +91,16 @@ class TestRows:
         limits(rows=1, bytes=10)
         admin = Api.as_user("33333333-3333-4333-8333-333333333333", tokens, **{"cognito:groups": ["k9-admins"]})
         items = [{**EMBEDDING, "product_id": str(number)} for number in range(2)]
+        assert admin.post("/reports", {"title": "t", "author": "a", "date": "2026-01-01"}).status == 429, "bytes"
+        limits(rows=1, bytes=20)
+        assert admin.post("/reports", {"title": "t", "author": "a", "date": "2026-01-01"}).status == 201
+        own = stored(manager, "33333333-3333-4333-8333-333333333333")
         answer = admin.post("/embeddings/batch", {"items": items, "catalogue": "shared"})
-        assert (answer.status, stored(manager, "33333333-3333-4333-8333-333333333333")) == (200, (0, 0))
+        assert answer.status == 200
         of_one = {"query": {"model_version": "m", "catalogue": "shared"}}
         assert admin.patch("/embeddings/1", {"product": {"name": "longer than the limit"}}, **of_one).status == 200
         assert admin.delete("/embeddings/1", **of_one).status == 204
+        assert stored(manager, "33333333-3333-4333-8333-333333333333") == own == (1, 12)
 
     def test_a_refusal_comes_without_a_call_where_it_can_never_fit(
         self, manager: DatabaseManager, alice: Api, limits: Limits
