@@ -26,6 +26,9 @@ _READ_AT = frozenset({"watermark", "complete_at"})
 """When a snapshot's rows were read: who repeats a build that was published goes on from it, and reads once more. What
 that means for readers is asked by a search."""
 
+_OF_RECOUNTS = frozenset({"generation", "recount_idle_until"})
+"""What each recount draws anew, and whether it found what one before had counted: a repeat is one recount more."""
+
 _TRIES = "tries"
 """How often an export was begun anew at its last part: a death there is one more."""
 
@@ -40,6 +43,7 @@ def row_text(table: str, row: Row) -> str:
         declared["M"]["created_at"] = "some time"  # of several at once, any may be the first
     if "expires_at" in values:
         values["expires_at"] = "later"
+    values.update(dict.fromkeys(_OF_RECOUNTS & values.keys(), "-"))
     return f"{table} {json.dumps(values, sort_keys=True, default=bytes.hex)}"
 
 
