@@ -28,7 +28,7 @@ from ..database.manager import DatabaseManager, default_manager
 from ..database.settled import SETTLED_SECONDS
 from ..errors import ApiError, Forbidden, Unavailable
 from ..models import fields
-from ..models.fields import parse_timestamp, timestamp
+from ..models.fields import shifted
 from ..similarity.objects import ObjectStore
 from ..similarity.versions import erase_objects
 from .erasure_status import ErasureStatus, Stage
@@ -121,7 +121,7 @@ class _Erasing:
         self._note_models(fenced.model_versions, fence=fenced.until)
         if not self._rows.strip(fenced):
             raise ClaimLost
-        settled_at = timestamp(parse_timestamp(self._now()) + SETTLE)
+        settled_at = shifted(self._now(), SETTLE)
         self._erase_all(tombstones=False)
         self._claim.advance(self._status.waiting("clear", settled_at))
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from ..models.fields import Moment, parse_timestamp, timestamp
+from ..models.fields import Moment, shifted
 from ..process import per_process
 from .status_object import CorruptStatus, is_taken
 
@@ -50,7 +50,7 @@ class ErasureStatus:
     @classmethod
     def requested(cls, erasure_id: str, user_id: str, now: str, token_life: timedelta) -> "ErasureStatus":
         """A new erasure. A token that was given before `now` is of no use any more at `final_pass_at`."""
-        final = timestamp(parse_timestamp(now) + token_life + SLACK)
+        final = shifted(now, token_life + SLACK)
         return cls(erasure_id, "queued", "bury", now, final, now, user_id)
 
     @property

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from ..models.fields import Moment, parse_timestamp, timestamp
+from ..models.fields import Moment, shifted
 from ..process import per_process
 from .status_object import CorruptStatus, is_taken
 from .zip_archive import Entry
@@ -71,7 +71,7 @@ class ExportStatus:
         if self.finished_at is None:
             return None
         begins = self.requested_at if self.state == "done" else self.finished_at
-        return timestamp(parse_timestamp(begins) + KEPT)
+        return shifted(begins, KEPT)
 
     def is_due(self, now: str) -> bool:
         """Whether a worker is to go on, as nobody is at it."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import Conflict
 from ..models.avatar import MAX_UPLOAD_BYTES, AvatarUpload, ImageType
-from ..models.fields import now, parse_timestamp, timestamp
+from ..models.fields import now, shifted, timestamp
 from ..models.user import DBUser
 from ..similarity.objects import ObjectStore
 from .names import Upload
@@ -31,6 +31,6 @@ def _next_time(user: DBUser) -> str:
     if current > last:
         return current
     try:
-        return timestamp(parse_timestamp(last) + timedelta(microseconds=1))
+        return shifted(last, timedelta(microseconds=1))
     except (ValueError, OverflowError) as error:
         raise Conflict("This profile takes no avatar: its created_at is no time of this service.") from error

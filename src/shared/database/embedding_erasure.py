@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..models.fields import now, parse_timestamp, timestamp
+from ..models.fields import now, shifted
 from . import conditions, writes
 from .attributes import Row, from_item, to_item
 from .batches import write_all
@@ -103,6 +103,6 @@ def _to_found(row: Row) -> FoundRow:
 def _after(last: str, moment: str) -> str:
     """A time later than the row's, or an index in memory would keep the row; one that is no time counts as early."""
     try:
-        return max(moment, timestamp(parse_timestamp(last) + _MICROSECOND))
+        return max(moment, shifted(last, _MICROSECOND))
     except (ValueError, OverflowError):
         return moment

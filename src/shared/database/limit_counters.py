@@ -29,7 +29,7 @@ from typing import Any
 
 from ..config import LIMIT_WINDOW_SECONDS, ROUTE_CLASSES, RouteClass, TenantLimits
 from ..errors import ApiError, OutcomeUnknown, Unavailable
-from ..models.fields import now, parse_timestamp, timestamp
+from ..models.fields import now, shifted
 from ..scope import Growth
 from .attributes import Row, from_item, to_attribute, to_item
 from .calls import CALL_ERRORS
@@ -190,10 +190,10 @@ class LimitCounters:
     def begin_recount(self, user_id: str) -> Claim | None:
         """A claim; None where another recount is under way, or was a while ago."""
         moment = now()
-        until = _after(moment, RECOUNT_LONGEST)
-        condition = "attribute_not_exists(#next) OR #next <= :now"
+        until = shifted(moment, RECOUNT_LONGEST)
+        condition = "attribute_not_exists(#recount_not_before) OR #recount_not_before <= :now"
         try:
-            row = self._update(user_id, "SET #next = :until", condition, {":until": until, ":now": moment}, until)
+            row = self._update(user_id, "SET #recount_not_before = :next", condition, {":next": until, ":now": moment})
         except OutcomeUnknown:
             self.give_up_recount(user_id, Claim(until, moment))  # it may be there
             raise
@@ -206,13 +206,12 @@ class LimitCounters:
     def finish_recount(self, user_id: str, claim: Claim, stored: Growth) -> bool:
         """Set the counters to what is stored, and what was reserved since the claim; whether it was done."""
         moment = now()
-        following = _after(moment, RECOUNT_EVERY)
         values = {
             ":claim": claim.until,
-            ":next": following,
+            ":next": shifted(moment, RECOUNT_EVERY),
             ":now": moment,
             ":from": claim.began,
-            ":idle": _after(moment, RECOUNT_IDLE) if stored == claim.counted else moment,
+            ":idle": shifted(moment, RECOUNT_IDLE) if stored == claim.counted else moment,
             ":zero": 0,
             ":rows": stored.rows - claim.reserved.rows,
             ":bytes": stored.bytes - claim.reserved.bytes,
@@ -221,16 +220,16 @@ class LimitCounters:
         expression = (
             "SET #rows = if_not_exists(#rows_reserved, :zero) + :rows,"
             " #bytes = if_not_exists(#bytes_reserved, :zero) + :bytes,"
-            " #counted_at = :now, #counted_from = :from, #next = :next, #idle = :idle, #generation = :generation"
+            " #counted_at = :now, #counted_from = :from, #generation = :generation,"
+            " #recount_not_before = :next, #recount_idle_until = :idle"
         )
         # Not done: erased meanwhile, or taken over, as it took too long.
-        return self._update(user_id, expression, "#next = :claim", values, following) is not None
+        return self._update(user_id, expression, "#recount_not_before = :claim", values) is not None
 
     def give_up_recount(self, user_id: str, claim: Claim) -> None:
         """Let the next recount begin soon, as this one failed. Raises as `DatabaseManager.call`."""
-        again = _after(now(), RECOUNT_FAILED)
-        values = {":claim": claim.until, ":again": again}
-        self._update(user_id, "SET #next = :again", "#next = :claim", values, again)
+        values = {":claim": claim.until, ":next": shifted(now(), RECOUNT_FAILED)}
+        self._update(user_id, "SET #recount_not_before = :next", "#recount_not_before = :claim", values)
 
     def forget(self, user_id: str) -> None:
         """Delete the item. Raises as `DatabaseManager.call`."""
@@ -239,16 +238,10 @@ class LimitCounters:
         except OutcomeUnknown as error:
             raise Unavailable("The table of limits does not answer.") from error
 
-    def _update(
-        self, user_id: str, expression: str, condition: str, values: Mapping[str, Any], following: str
-    ) -> Row | None:
-        """The item after an update that sets `recount_not_before` to `following`; None where the condition does not
-        hold. A try whose answer got lost is known by what it set."""
-        own = ("counted_at", "counted_from", "generation", "rows", "bytes", "rows_reserved", "bytes_reserved")
-        aliases = {"next": "recount_not_before", "idle": "recount_idle_until"} | {name: name for name in own}
-        used = {
-            f"#{alias}": name for alias, name in aliases.items() if re.search(rf"#{alias}\b", expression + condition)
-        }
+    def _update(self, user_id: str, expression: str, condition: str, values: Mapping[str, Any]) -> Row | None:
+        """The item after an update that sets `recount_not_before` to `:next`; None where the condition does not hold. A
+        try whose answer got lost is known by what it set."""
+        names = re.findall(r"#(\w+)", f"{expression} {condition}")
         try:
             answer = self._manager.call(
                 "update_item",
@@ -256,14 +249,14 @@ class LimitCounters:
                 Key=_key(user_id),
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeNames=used,
+                ExpressionAttributeNames={f"#{name}": name for name in names},
                 ExpressionAttributeValues={name: to_attribute(value) for name, value in values.items()},
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionRefused as refusal:
             row = refusal.row or {}
-            is_ours = refusal.may_have_been_applied and row.get("recount_not_before") == following
+            is_ours = refusal.may_have_been_applied and row.get("recount_not_before") == values[":next"]
             return row if is_ours else None
         return from_item(answer["Attributes"])
 
@@ -347,10 +340,6 @@ class _Update:
 
 def _limit(limits: TenantLimits, name: str) -> int | None:
     return limits.rows if name == "rows" else limits.bytes
-
-
-def _after(moment: str, pause: timedelta) -> str:
-    return timestamp(parse_timestamp(moment) + pause)
 
 
 def _is_past(count: str, window: int) -> bool:

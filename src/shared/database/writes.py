@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import Conflict, FieldError, InvalidRequest, NotFound, OutcomeUnknown, PreconditionFailed, Unavailable
-from ..models.fields import new_id, now, parse_timestamp, timestamp
+from ..models.fields import new_id, now, shifted
 from ..scope import current_scope
 from . import conditions, growth
 from .attributes import Row, from_item, to_attribute, to_item
@@ -461,7 +461,7 @@ def _may_have_changed_another(row: Row, clock: str, refusal: ConditionRefused) -
     made = (row.get(_CREATED_BY) or "").split(" ")[0]
     if not refusal.may_have_been_applied or not made:
         return False
-    return made > timestamp(parse_timestamp(clock) - _LONGEST_REQUEST)
+    return made > shifted(clock, -_LONGEST_REQUEST)
 
 
 def _pushed_out(row: Row, clock: str) -> bool:
@@ -480,7 +480,7 @@ def _later_than(row: Row, target: Target) -> str:
     if current > last:
         return current
     try:
-        return timestamp(parse_timestamp(last) + _MICROSECOND)
+        return shifted(last, _MICROSECOND)
     except (ValueError, OverflowError) as error:
         raise Conflict(f"This {target.kind} cannot be changed: its updated_at is no time of this service.") from error
 

@@ -5,7 +5,7 @@ Models build their validators on first use (`defer_build`): a function imports e
 
 import re
 import uuid
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -141,6 +141,11 @@ def parse_timestamp(text: str) -> datetime:
     if not TIMESTAMP.fullmatch(text):
         raise ValueError("not a moment in UTC with microseconds")
     return datetime.strptime(text, _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
+
+
+def shifted(moment: str, by: timedelta) -> str:
+    """The moment so much later. Raises ValueError for a text that is none, OverflowError for a result that is none."""
+    return timestamp(parse_timestamp(moment) + by)
 
 
 def now() -> str:

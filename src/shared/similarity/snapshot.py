@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from ..database.embeddings import TOMBSTONE_SECONDS
-from ..models.fields import parse_timestamp, timestamp
+from ..models.fields import parse_timestamp, shifted
 from ..telemetry import digest, log_warning
 from .manifest import CorruptManifest, Manifest, SegmentRef
 from .objects import ObjectChanged, ObjectStore, StoredObject, object_prefix
@@ -34,7 +34,7 @@ _OTHER_ROWS = "has not as many rows as the manifest says"
 
 def reread_from(watermark: str) -> str:
     """From which `updated_at` on the table has to be read again, after a read that began at `watermark`."""
-    return timestamp(parse_timestamp(watermark) - OVERLAP)
+    return shifted(watermark, -OVERLAP)
 
 
 @dataclass(frozen=True, slots=True)
