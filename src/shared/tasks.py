@@ -7,9 +7,13 @@ from typing import Any
 
 from .config import ConfigurationError, get_settings
 from .database.calls import CALL_ERRORS, counted_call, raise_translated
+from .errors import ApiError
 from .models import json_text
 from .process import per_process
 from .telemetry import describe_failure, log_warning
+
+NOT_ASKED = (ApiError, *CALL_ERRORS, ConfigurationError)
+"""What `request_task` raises, for those who go on without the worker."""
 
 JSON = Any
 Task = Mapping[str, JSON]

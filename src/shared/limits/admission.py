@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ..config import LIMIT_WINDOW_SECONDS, ConfigurationError, RouteClass, TenantLimits
+from ..config import LIMIT_WINDOW_SECONDS, RouteClass, TenantLimits
 from ..database.limit_counters import FAILURES, LimitCounters, OverLimit, Use, Used, window_at
 from ..database.manager import DatabaseManager, default_manager
 from ..errors import LimitExceeded, OutcomeUnknown, Uncounted
 from ..models.fields import timestamp
 from ..scope import Growth, current_scope
-from ..tasks import request_task
+from ..tasks import NOT_ASKED, request_task
 from ..telemetry import log_warning
 from .fields import Policy, fields
 from .memory import Full, LimitMemory, Returns, process_memory
@@ -74,11 +74,12 @@ class Admission:
 
     def _give_back(self, freed: Growth) -> None:
         """By a call of its own."""
-        is_in_time = self.memory.clock() - self.began < GIVE_BACK_WITHIN_SECONDS
+        moment = self.memory.clock()
+        is_in_time = moment - self.began < GIVE_BACK_WITHIN_SECONDS
         if not is_in_time and self.generation is None:
             return
-        window, generation = window_at(self.memory.clock()), None if is_in_time else self.generation
-        use = Use(self.user_id, window, given_back=freed, generation=generation, began=_text(self.began))
+        generation = None if is_in_time else self.generation
+        use = Use(self.user_id, window_at(moment), given_back=freed, generation=generation, began=_text(self.began))
         try:
             used = self.counters.use(use, self.limits)
         except OverLimit as refusal:  # of another generation, or made anew
@@ -249,7 +250,7 @@ class _Admitting:
             return
         try:
             request_task({"task": "recount", "user_id": self._user_id})
-        except (*FAILURES, ConfigurationError) as error:
+        except NOT_ASKED as error:
             log_warning("the worker could not be asked", task="recount", exception=type(error).__name__)
 
     def _policies(self, used: Used | None) -> list[Policy]:

@@ -4,13 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ..config import ConfigurationError
-from ..errors import ApiError
 from ..models.fields import now
 from ..process import per_process
-from ..tasks import request_task
+from ..tasks import NOT_ASKED, request_task
 from ..telemetry import log_warning
 
 SNAPSHOT_ROWS = 500
@@ -18,7 +14,6 @@ SNAPSHOT_ROWS = 500
 
 ASK_AGAIN_SECONDS = 60.0
 _MAX_REMEMBERED = 10_000
-_NOT_ASKED = (ApiError, ClientError, BotoCoreError, ConfigurationError)
 
 Key = tuple[str, str]
 """Owner and model version."""
@@ -48,7 +43,7 @@ class Asker:
         task = {"task": "snapshot", "owner": owner, "model_version": model_version, "full": full, "asked_at": now()}
         try:
             request_task(task)
-        except _NOT_ASKED as error:
+        except NOT_ASKED as error:
             log_warning("the worker could not be asked for a snapshot", exception=type(error).__name__)
 
     def _is_recent(self, key: Key, full: bool) -> bool:
