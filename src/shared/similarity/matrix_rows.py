@@ -80,9 +80,10 @@ class IdTable:
 
     def _bytes(self, number: int) -> bytes:
         start, stop = _SPAN.unpack_from(self.data, _NUMBER.size * (number + 1))
-        if not start <= stop <= len(self.data) - self._names_at:
+        names = self._names_at
+        if not start <= stop <= len(self.data) - names:
             raise CorruptMatrix("an id ends before it begins, or after the table")
-        return self.data[self._names_at + start : self._names_at + stop]
+        return self.data[names + start : names + stop]
 
     @property
     def _names_at(self) -> int:
